@@ -1,0 +1,1 @@
+//! Typed settings: every limit with its default, its reason and its RFC minimum.

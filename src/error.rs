@@ -1,0 +1,1 @@
+//! Refusal: why a service said no.

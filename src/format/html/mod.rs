@@ -1,0 +1,1 @@
+//! HTML mail: cleaning, text to HTML, HTML to text, quoting.

@@ -1,0 +1,5 @@
+//! Pure functions between bytes and values: no I/O, no `async`, no SQL.
+
+pub mod address;
+pub mod html;
+pub mod mime;

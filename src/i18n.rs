@@ -1,0 +1,1 @@
+//! The language tables (German, English) and the words every door may need.

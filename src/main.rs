@@ -1,0 +1,3 @@
+//! The command line: `postamt serve | domain | account | alias | queue | check`.
+
+fn main() {}

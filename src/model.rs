@@ -1,0 +1,1 @@
+//! Ids, change numbers, flags: the words that every layer may use.

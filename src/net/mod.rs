@@ -1,0 +1,1 @@
+//! TLS, STARTTLS, line reader, deadlines: what all socket doors share.

@@ -1,0 +1,1 @@
+//! Wires the pieces together: listeners, workers, graceful stop.

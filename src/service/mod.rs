@@ -1,0 +1,1 @@
+//! What is true at every door: accounts, mail, outgoing, changes.

@@ -1,0 +1,1 @@
+//! SMTP: the MX listener and submission (RFC 5321, 6409), both on one session loop.

@@ -1,0 +1,1 @@
+//! The private `PostgreSQL` cluster of a start without `DATABASE_URL`.

@@ -1,0 +1,3 @@
+//! The only SQL and the only transactions.
+
+pub mod cluster;
