@@ -1,1 +1,3 @@
 //! The browser's door: pages, forms, live updates.
+
+pub mod assets;

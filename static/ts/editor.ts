@@ -1,0 +1,3 @@
+import DOMPurify from "dompurify";
+import Squire from "squire-rte";
+export const parts = [DOMPurify, Squire];
