@@ -1,1 +1,6 @@
 //! SMTP: the MX listener and submission (RFC 5321, 6409), both on one session loop.
+
+pub mod command;
+pub mod params;
+pub mod path;
+pub mod sasl;
