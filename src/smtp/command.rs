@@ -14,7 +14,7 @@
 use std::fmt;
 
 use super::params::{MailParams, ParamError, RcptParams};
-use super::path::{ForwardPath, MAX_DOMAIN, PathError, ReversePath, split_path};
+use super::path::{ForwardPath, MAX_DOMAIN, PathError, PathLimits, ReversePath, split_path};
 use super::sasl::Secret;
 
 /// A command, its arguments read.
@@ -143,7 +143,7 @@ impl ClientName {
 ///
 /// # Errors
 /// [`CommandError`] says which rule was broken.
-pub fn parse(line: &[u8]) -> Result<Command, CommandError> {
+pub fn parse(line: &[u8], limits: &PathLimits) -> Result<Command, CommandError> {
     if line.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
         return Err(CommandError::BareControl);
     }
@@ -152,19 +152,19 @@ pub fn parse(line: &[u8]) -> Result<Command, CommandError> {
     // RFC 5321 4.1.1: trailing white space is tolerated. Undecodable octets are an argument's fault.
     let arguments = std::str::from_utf8(arguments).map(|a| a.trim_end_matches([' ', '\t']));
     if let Ok(known) = arguments {
-        command(&verb, known)
+        command(&verb, known, limits)
     } else {
-        command(&verb, "").and(Err(CommandError::Arguments))
+        command(&verb, "", limits).and(Err(CommandError::Arguments))
     }
 }
 
 /// The table of commands; everything longer than a line is a function below.
-fn command(verb: &[u8], arguments: &str) -> Result<Command, CommandError> {
+fn command(verb: &[u8], arguments: &str, limits: &PathLimits) -> Result<Command, CommandError> {
     match verb {
         b"EHLO" => ClientName::parse(arguments.trim_start()).map(Command::Ehlo),
         b"HELO" => ClientName::parse(arguments.trim_start()).map(Command::Helo),
-        b"MAIL" => mail(arguments),
-        b"RCPT" => rcpt(arguments),
+        b"MAIL" => mail(arguments, limits),
+        b"RCPT" => rcpt(arguments, limits),
         b"DATA" => bare(arguments, Command::Data),
         b"BDAT" => bdat(arguments),
         b"RSET" => bare(arguments, Command::Rset),
@@ -203,10 +203,10 @@ fn bare(arguments: &str, command: Command) -> Result<Command, CommandError> {
 }
 
 /// `MAIL FROM:<reverse-path> [SP parameters]`
-fn mail(arguments: &str) -> Result<Command, CommandError> {
+fn mail(arguments: &str, limits: &PathLimits) -> Result<Command, CommandError> {
     let after = after_colon(arguments, "FROM:")?;
     let (path, params) = split_path(after).map_err(CommandError::Sender)?;
-    let from = ReversePath::parse(path).map_err(CommandError::Sender)?;
+    let from = ReversePath::parse(path, limits).map_err(CommandError::Sender)?;
     let params = MailParams::parse(params).map_err(CommandError::Param)?;
     if !params.smtputf8 && from.mailbox().is_some_and(|m| !m.is_ascii()) {
         return Err(CommandError::NeedsSmtpUtf8);
@@ -215,10 +215,10 @@ fn mail(arguments: &str) -> Result<Command, CommandError> {
 }
 
 /// `RCPT TO:<forward-path> [SP parameters]`
-fn rcpt(arguments: &str) -> Result<Command, CommandError> {
+fn rcpt(arguments: &str, limits: &PathLimits) -> Result<Command, CommandError> {
     let after = after_colon(arguments, "TO:")?;
     let (path, params) = split_path(after).map_err(CommandError::Recipient)?;
-    let to = ForwardPath::parse(path).map_err(CommandError::Recipient)?;
+    let to = ForwardPath::parse(path, limits).map_err(CommandError::Recipient)?;
     let params = RcptParams::parse(params).map_err(CommandError::Param)?;
     Ok(Command::Rcpt { to, params })
 }

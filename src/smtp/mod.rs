@@ -1,6 +1,8 @@
 //! SMTP: the MX listener and submission (RFC 5321, 6409), both on one session loop.
 
 pub mod command;
+pub mod content;
+pub mod data;
 pub mod params;
 pub mod path;
 pub mod sasl;

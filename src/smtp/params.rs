@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::path::Mailbox;
+use super::path::{Mailbox, PathLimits};
 
 /// What `MAIL FROM` said beside the path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -260,7 +260,7 @@ fn auth(text: &str) -> Result<AuthParam, ParamError> {
     if text == "<>" {
         return Ok(AuthParam::Unknown);
     }
-    Mailbox::parse(&text)
+    Mailbox::parse(&text, &PathLimits::default())
         .map(AuthParam::Mailbox)
         .map_err(|_| ParamError::Malformed)
 }

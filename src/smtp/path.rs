@@ -16,12 +16,44 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Most octets of a path, the angle brackets included (RFC 5321 4.5.3.1.3).
-pub const MAX_PATH: usize = 256;
-/// Most octets of a local part as it is written, quotes included (RFC 5321 4.5.3.1.1).
-pub const MAX_LOCAL: usize = 64;
+use crate::config::Smtp;
+
 /// Most octets of a domain (RFC 5321 4.5.3.1.2).
 pub const MAX_DOMAIN: usize = 255;
+
+/// How long the parts of a path may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathLimits {
+    /// The path with its angle brackets.
+    pub path: usize,
+    /// The local part as it is written, quotes included.
+    pub local: usize,
+    /// The domain.
+    pub domain: usize,
+}
+
+impl PathLimits {
+    /// The limits of the settings.
+    #[must_use]
+    pub fn from_config(config: &Smtp) -> Self {
+        Self {
+            path: config.path,
+            local: config.local_part,
+            domain: config.domain,
+        }
+    }
+}
+
+/// RFC 5321 4.5.3.1.
+impl Default for PathLimits {
+    fn default() -> Self {
+        Self {
+            path: 256,
+            local: 64,
+            domain: MAX_DOMAIN,
+        }
+    }
+}
 
 /// A mailbox: a local part and the host that knows what it means.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -87,16 +119,16 @@ impl Mailbox {
     ///
     /// # Errors
     /// [`PathError`] says which rule was broken.
-    pub fn parse(text: &str) -> Result<Self, PathError> {
+    pub fn parse(text: &str, limits: &PathLimits) -> Result<Self, PathError> {
         let (local, rest) = if text.starts_with('"') {
             quoted_string(text)?
         } else {
             dot_string(text)?
         };
-        if text.len().saturating_sub(rest.len()) > MAX_LOCAL {
+        if text.len().saturating_sub(rest.len()) > limits.local {
             return Err(PathError::TooLong);
         }
-        let host = Host::parse(rest.strip_prefix('@').ok_or(PathError::Syntax)?)?;
+        let host = Host::parse(rest.strip_prefix('@').ok_or(PathError::Syntax)?, limits)?;
         Ok(Self { local, host })
     }
 
@@ -128,11 +160,11 @@ impl ReversePath {
     ///
     /// # Errors
     /// [`PathError`] says which rule was broken.
-    pub fn parse(text: &str) -> Result<Self, PathError> {
+    pub fn parse(text: &str, limits: &PathLimits) -> Result<Self, PathError> {
         if text == "<>" {
             return Ok(Self::Null);
         }
-        bracketed(text).and_then(|inside| Mailbox::parse(inside).map(Self::Mailbox))
+        Mailbox::parse(bracketed(text, limits)?, limits).map(Self::Mailbox)
     }
 
     /// The mailbox, if there is one.
@@ -150,12 +182,12 @@ impl ForwardPath {
     ///
     /// # Errors
     /// [`PathError`] says which rule was broken.
-    pub fn parse(text: &str) -> Result<Self, PathError> {
-        let inside = bracketed(text)?;
+    pub fn parse(text: &str, limits: &PathLimits) -> Result<Self, PathError> {
+        let inside = bracketed(text, limits)?;
         if inside.eq_ignore_ascii_case("postmaster") {
             return Ok(Self::Postmaster);
         }
-        Mailbox::parse(inside).map(Self::Mailbox)
+        Mailbox::parse(inside, limits).map(Self::Mailbox)
     }
 
     /// The mailbox; `None` is the postmaster of whatever host is spoken to.
@@ -173,8 +205,8 @@ impl Host {
     ///
     /// # Errors
     /// [`PathError`] says which rule was broken.
-    pub fn parse(text: &str) -> Result<Self, PathError> {
-        if text.len() > MAX_DOMAIN {
+    pub fn parse(text: &str, limits: &PathLimits) -> Result<Self, PathError> {
+        if text.len() > limits.domain {
             return Err(PathError::TooLong);
         }
         if let Some(inside) = text.strip_prefix('[') {
@@ -237,8 +269,8 @@ pub fn split_path(text: &str) -> Result<(&str, &str), PathError> {
 }
 
 /// The text between the brackets, the length rule and the source route rule applied.
-fn bracketed(text: &str) -> Result<&str, PathError> {
-    if text.len() > MAX_PATH {
+fn bracketed<'a>(text: &'a str, limits: &PathLimits) -> Result<&'a str, PathError> {
+    if text.len() > limits.path {
         return Err(PathError::TooLong);
     }
     let inside = text
@@ -364,17 +396,30 @@ pub(crate) mod tests {
 
     use super::*;
 
+    fn forward(text: &str) -> Result<ForwardPath, PathError> {
+        ForwardPath::parse(text, &PathLimits::default())
+    }
+
+    fn reverse(text: &str) -> Result<ReversePath, PathError> {
+        ReversePath::parse(text, &PathLimits::default())
+    }
+
+    fn read(text: &str) -> Result<Mailbox, PathError> {
+        Mailbox::parse(text, &PathLimits::default())
+    }
+
+    fn host(text: &str) -> Result<Host, PathError> {
+        Host::parse(text, &PathLimits::default())
+    }
+
     #[test]
     fn known_paths() {
-        let joe = ForwardPath::parse("<Joe.Q+x=y@Example.COM>").unwrap();
+        let joe = forward("<Joe.Q+x=y@Example.COM>").unwrap();
         let mailbox = joe.mailbox().unwrap();
         assert_eq!(mailbox.local(), "Joe.Q+x=y");
         assert_eq!(mailbox.host(), &Host::Name("Example.COM".into()));
-        assert_eq!(ReversePath::parse("<>"), Ok(ReversePath::Null));
-        assert_eq!(
-            ForwardPath::parse("<pOSTmASTER>"),
-            Ok(ForwardPath::Postmaster)
-        );
+        assert_eq!(reverse("<>"), Ok(ReversePath::Null));
+        assert_eq!(forward("<pOSTmASTER>"), Ok(ForwardPath::Postmaster));
         for text in [
             "<joe@[192.0.2.1]>",
             "<joe@[IPv6:2001:db8::1]>",
@@ -390,20 +435,14 @@ pub(crate) mod tests {
             "<a%b.example@c.example>",
             "<b.example!a@c.example>",
         ] {
-            assert_eq!(ForwardPath::parse(text).unwrap().to_string(), text);
+            assert_eq!(forward(text).unwrap().to_string(), text);
         }
     }
 
     #[test]
     fn one_mailbox_quoted_or_not() {
-        assert_eq!(
-            Mailbox::parse("\"joe\"@x.example"),
-            Mailbox::parse("joe@x.example")
-        );
-        assert_eq!(
-            Mailbox::parse("\"j\\oe\"@x.example").unwrap().local(),
-            "joe"
-        );
+        assert_eq!(read("\"joe\"@x.example"), read("joe@x.example"));
+        assert_eq!(read("\"j\\oe\"@x.example").unwrap().local(), "joe");
     }
 
     #[test]
@@ -442,15 +481,15 @@ pub(crate) mod tests {
             "<a,b@c>",
             "<a:b@c>",
         ] {
-            let broken = ForwardPath::parse(text).unwrap_err();
+            let broken = forward(text).unwrap_err();
             assert!(
                 matches!(broken, PathError::Syntax | PathError::SourceRoute),
                 "{text}"
             );
         }
         for text in ["<@a.example:b@c.example>", "<@a,@b:c@d>", "<@a>"] {
-            assert_eq!(ForwardPath::parse(text), Err(PathError::SourceRoute));
-            assert_eq!(ReversePath::parse(text), Err(PathError::SourceRoute));
+            assert_eq!(forward(text), Err(PathError::SourceRoute));
+            assert_eq!(reverse(text), Err(PathError::SourceRoute));
         }
     }
 
@@ -458,26 +497,20 @@ pub(crate) mod tests {
     #[test]
     fn lengths() {
         let local = |n: usize| format!("<{}@x.example>", "a".repeat(n));
-        assert!(ForwardPath::parse(&local(MAX_LOCAL)).is_ok());
-        assert_eq!(
-            ForwardPath::parse(&local(MAX_LOCAL + 1)),
-            Err(PathError::TooLong)
-        );
+        assert!(forward(&local(64)).is_ok());
+        assert_eq!(forward(&local(64 + 1)), Err(PathError::TooLong));
         let label = "d".repeat(63);
         let domain = |n: usize| format!("{label}.{label}.{label}.{}", "e".repeat(n - 192));
-        assert!(Host::parse(&domain(MAX_DOMAIN)).is_ok());
+        assert!(host(&domain(MAX_DOMAIN)).is_ok());
         assert_eq!(
-            Host::parse(&format!("{label}.{label}.{label}.{label}.e")),
+            host(&format!("{label}.{label}.{label}.{label}.e")),
             Err(PathError::TooLong)
         );
         let path = |n: usize| format!("<a@{}>", domain(n - 4));
-        assert_eq!(path(MAX_PATH).len(), MAX_PATH);
-        assert!(ForwardPath::parse(&path(MAX_PATH)).is_ok());
-        assert_eq!(
-            ForwardPath::parse(&path(MAX_PATH + 1)),
-            Err(PathError::TooLong)
-        );
-        assert_eq!(Host::parse(&"d".repeat(64)), Err(PathError::TooLong));
+        assert_eq!(path(256).len(), 256);
+        assert!(forward(&path(256)).is_ok());
+        assert_eq!(forward(&path(256 + 1)), Err(PathError::TooLong));
+        assert_eq!(host(&"d".repeat(64)), Err(PathError::TooLong));
     }
 
     #[test]
@@ -511,13 +544,13 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn written_then_read(mailbox in any_mailbox()) {
-            prop_assert_eq!(Mailbox::parse(&mailbox.to_string()), Ok(mailbox));
+            prop_assert_eq!(read(&mailbox.to_string()), Ok(mailbox));
         }
 
         #[test]
         fn never_panics(text in "\\PC{0,80}") {
-            let _ = ForwardPath::parse(&text);
-            let _ = ReversePath::parse(&text);
+            let _ = forward(&text);
+            let _ = reverse(&text);
             let _ = split_path(&text);
         }
     }
