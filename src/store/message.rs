@@ -1,0 +1,439 @@
+//! Reading messages: list windows, conversations, single messages.
+//!
+//! A list window is an index range over `folder_thread`; no reader counts or sorts a folder.
+
+use serde_json::Value;
+use sqlx::{FromRow, QueryBuilder};
+use time::OffsetDateTime;
+
+use super::Store;
+use crate::error::StoreError;
+use crate::model::{AccountId, BodyId, EmailId, Flags, FolderId, ModSeq, ThreadId, Uid};
+
+/// Which conversations of a folder a list shows. Conditions combine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ThreadFilter {
+    /// With an unread message.
+    pub unseen: bool,
+    /// With a starred message.
+    pub starred: bool,
+    /// With an attachment.
+    pub attachment: bool,
+}
+
+/// Where a window begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    /// The newest.
+    Top,
+    /// Older than this row.
+    Before(OffsetDateTime, ThreadId),
+    /// Newer than this row, nearest first.
+    After(OffsetDateTime, ThreadId),
+    /// At this place from the top.
+    Offset(i64),
+}
+
+/// One row of the conversation list.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct ThreadRow {
+    /// The conversation.
+    pub thread_id: ThreadId,
+    /// When its newest message in this folder arrived.
+    pub newest_at: OffsetDateTime,
+    /// That message.
+    pub newest_uid: Uid,
+    /// Messages of it in this folder.
+    pub messages: i32,
+    /// Unread ones.
+    pub unseen: i32,
+    /// Starred ones.
+    pub starred: i32,
+    /// With attachments.
+    pub attachments: i32,
+    /// Facts of the newest message.
+    pub email_id: EmailId,
+    /// Its flags.
+    pub flags: Flags,
+    /// Its keywords.
+    pub keywords: Vec<String>,
+    /// Subject of the newest message.
+    pub subject: String,
+    /// First words of it.
+    pub preview: String,
+    /// Who wrote it.
+    pub sender_name: String,
+    /// Their address.
+    pub sender_address: String,
+    /// To whom.
+    pub recipients: String,
+    /// Display names of up to three latest senders in this folder, oldest first, as name and address by turns.
+    pub senders: Vec<String>,
+}
+
+/// A message with its place, as a conversation shows it.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct MessageRow {
+    /// Where it lies.
+    pub folder_id: FolderId,
+    /// Its place there.
+    pub uid: Uid,
+    /// Its facts.
+    pub email_id: EmailId,
+    /// Its conversation.
+    pub thread_id: ThreadId,
+    /// Its flags.
+    pub flags: Flags,
+    /// Its keywords.
+    pub keywords: Vec<String>,
+    /// INTERNALDATE.
+    pub received_at: OffsetDateTime,
+    /// Last change of flags.
+    pub modseq: ModSeq,
+    /// Octets.
+    pub size_bytes: i64,
+    /// `Date`.
+    pub sent_at: OffsetDateTime,
+    /// Stored bytes.
+    pub body_id: BodyId,
+    /// `Message-ID` without brackets.
+    pub message_id: String,
+    /// Who wrote it.
+    pub sender_name: String,
+    /// Their address.
+    pub sender_address: String,
+    /// To and Cc as lists show them.
+    pub recipients: String,
+    /// Decoded subject.
+    pub subject: String,
+    /// First words.
+    pub preview: String,
+    /// Has a part that a reader would call an attachment.
+    pub has_attachment: bool,
+    /// The part index.
+    pub parts: Value,
+    /// Rarer header facts.
+    pub facts: Value,
+}
+
+/// The facts one needs to serve a part of a message.
+#[derive(Debug, Clone, PartialEq, FromRow)]
+pub struct EmailRow {
+    /// Its facts.
+    pub email_id: EmailId,
+    /// Stored bytes.
+    pub body_id: BodyId,
+    /// Its conversation.
+    pub thread_id: ThreadId,
+    /// Octets.
+    pub size_bytes: i64,
+    /// `Date`.
+    pub sent_at: OffsetDateTime,
+    /// `Message-ID` without brackets.
+    pub message_id: String,
+    /// Who wrote it.
+    pub sender_name: String,
+    /// Their address.
+    pub sender_address: String,
+    /// To and Cc as lists show them.
+    pub recipients: String,
+    /// Decoded subject.
+    pub subject: String,
+    /// First words.
+    pub preview: String,
+    /// The part index.
+    pub parts: Value,
+    /// Rarer header facts.
+    pub facts: Value,
+}
+
+/// A message's place and flags only: what bulk actions and sessions need.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct PlaceRow {
+    /// Where it lies.
+    pub folder_id: FolderId,
+    /// Its place there.
+    pub uid: Uid,
+    /// Its facts.
+    pub email_id: EmailId,
+    /// Its conversation.
+    pub thread_id: ThreadId,
+    /// Its flags.
+    pub flags: Flags,
+    /// Last change.
+    pub modseq: ModSeq,
+}
+
+impl Store {
+    /// A window of at most `limit` conversations of a folder, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn thread_window(
+        &self,
+        account: AccountId,
+        folder: FolderId,
+        filter: ThreadFilter,
+        window: Window,
+        limit: i64,
+    ) -> Result<Vec<ThreadRow>, StoreError> {
+        let mut q = QueryBuilder::new(
+            "with w as materialized (
+                 select thread_id, newest_at, newest_uid, messages, unseen, starred, attachments
+                   from folder_thread
+                  where account_id = ",
+        );
+        q.push_bind(account)
+            .push(" and folder_id = ")
+            .push_bind(folder);
+        if filter.unseen {
+            q.push(" and unseen > 0");
+        }
+        if filter.starred {
+            q.push(" and starred > 0");
+        }
+        if filter.attachment {
+            q.push(" and attachments > 0");
+        }
+        match window {
+            Window::Top | Window::Offset(_) => {}
+            Window::Before(at, thread) => {
+                q.push(" and (newest_at, thread_id) < (")
+                    .push_bind(at)
+                    .push(", ")
+                    .push_bind(thread)
+                    .push(")");
+            }
+            Window::After(at, thread) => {
+                q.push(" and (newest_at, thread_id) > (")
+                    .push_bind(at)
+                    .push(", ")
+                    .push_bind(thread)
+                    .push(")");
+            }
+        }
+        if matches!(window, Window::After(..)) {
+            q.push(" order by newest_at, thread_id limit ")
+                .push_bind(limit);
+        } else {
+            q.push(" order by newest_at desc, thread_id desc limit ")
+                .push_bind(limit);
+        }
+        if let Window::Offset(n) = window {
+            q.push(" offset ").push_bind(n);
+        }
+        q.push(
+            ")
+             select w.thread_id, w.newest_at, w.newest_uid, w.messages, w.unseen, w.starred, w.attachments,
+                    m.email_id, m.flags, m.keywords, e.subject, e.preview, e.sender_name, e.sender_address, e.recipients,
+                    case when w.messages = 1 then array[e.sender_name, e.sender_address]
+                         else (select array_agg(word order by at, u, n)
+                                 from (select s.sender_name, s.sender_address, x.received_at as at, x.uid as u
+                                         from message x
+                                         join email s on s.account_id = x.account_id and s.email_id = x.email_id
+                                        where x.account_id = ",
+        );
+        q.push_bind(account).push(" and x.folder_id = ").push_bind(folder).push(
+            "                             and x.thread_id = w.thread_id
+                                        order by x.received_at desc, x.uid desc
+                                        limit 6) latest,
+                                      lateral (values (1, latest.sender_name), (2, latest.sender_address)) v(n, word))
+                    end as senders
+               from w
+               join message m on m.account_id = ",
+        );
+        q.push_bind(account)
+            .push(" and m.folder_id = ")
+            .push_bind(folder)
+            .push(
+                " and m.uid = w.newest_uid
+               join email e on e.account_id = m.account_id and e.email_id = m.email_id
+              order by w.newest_at desc, w.thread_id desc",
+            );
+        Ok(q.build_query_as().fetch_all(self.pool()).await?)
+    }
+
+    /// How many conversations a folder has under a filter.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn thread_count(
+        &self,
+        account: AccountId,
+        folder: FolderId,
+        filter: ThreadFilter,
+    ) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select count(*)
+               from folder_thread
+              where account_id = $1
+                and folder_id = $2
+                and (not $3 or unseen > 0)
+                and (not $4 or starred > 0)
+                and (not $5 or attachments > 0)",
+        )
+        .bind(account)
+        .bind(folder)
+        .bind(filter.unseen)
+        .bind(filter.starred)
+        .bind(filter.attachment)
+        .fetch_one(self.pool())
+        .await?)
+    }
+
+    /// The messages of a conversation in every folder, oldest first, at most `limit` of the newest.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn thread_messages(
+        &self,
+        account: AccountId,
+        thread: ThreadId,
+        limit: i64,
+    ) -> Result<Vec<MessageRow>, StoreError> {
+        Ok(sqlx::query_as(
+            "select * from (
+                 select m.folder_id, m.uid, m.email_id, m.thread_id, m.flags, m.keywords, m.received_at, m.modseq,
+                        m.size_bytes, e.sent_at, e.body_id, e.message_id, e.sender_name, e.sender_address, e.recipients,
+                        e.subject, e.preview, e.has_attachment, e.parts, e.facts
+                   from message m
+                   join email e on e.account_id = m.account_id and e.email_id = m.email_id
+                  where m.account_id = $1
+                    and m.thread_id = $2
+                  order by m.received_at desc, m.uid desc
+                  limit $3) newest
+             order by received_at, uid",
+        )
+        .bind(account)
+        .bind(thread)
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// One message at its place.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn message(
+        &self,
+        account: AccountId,
+        folder: FolderId,
+        uid: Uid,
+    ) -> Result<Option<MessageRow>, StoreError> {
+        Ok(sqlx::query_as(
+            "select m.folder_id, m.uid, m.email_id, m.thread_id, m.flags, m.keywords, m.received_at, m.modseq,
+                    m.size_bytes, e.sent_at, e.body_id, e.message_id, e.sender_name, e.sender_address, e.recipients,
+                    e.subject, e.preview, e.has_attachment, e.parts, e.facts
+               from message m
+               join email e on e.account_id = m.account_id and e.email_id = m.email_id
+              where m.account_id = $1
+                and m.folder_id = $2
+                and m.uid = $3",
+        )
+        .bind(account)
+        .bind(folder)
+        .bind(uid)
+        .fetch_optional(self.pool())
+        .await?)
+    }
+
+    /// The facts of a message wherever it lies.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn email(
+        &self,
+        account: AccountId,
+        email: EmailId,
+    ) -> Result<Option<EmailRow>, StoreError> {
+        Ok(sqlx::query_as(
+            "select email_id, body_id, thread_id, size_bytes, sent_at, message_id, sender_name, sender_address, recipients,
+                    subject, preview, parts, facts
+               from email
+              where account_id = $1
+                and email_id = $2",
+        )
+        .bind(account)
+        .bind(email)
+        .fetch_optional(self.pool())
+        .await?)
+    }
+
+    /// Every place of some messages.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn places_of_emails(
+        &self,
+        account: AccountId,
+        emails: &[EmailId],
+    ) -> Result<Vec<PlaceRow>, StoreError> {
+        let ids: Vec<i64> = emails.iter().map(|e| e.0).collect();
+        Ok(sqlx::query_as(
+            "select folder_id, uid, email_id, thread_id, flags, modseq
+               from message
+              where account_id = $1
+                and email_id = any($2)
+              order by folder_id, uid",
+        )
+        .bind(account)
+        .bind(ids)
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// Every message of some conversations in one folder.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn places_of_threads(
+        &self,
+        account: AccountId,
+        folder: FolderId,
+        threads: &[ThreadId],
+    ) -> Result<Vec<PlaceRow>, StoreError> {
+        let ids: Vec<i64> = threads.iter().map(|t| t.0).collect();
+        Ok(sqlx::query_as(
+            "select folder_id, uid, email_id, thread_id, flags, modseq
+               from message
+              where account_id = $1
+                and folder_id = $2
+                and thread_id = any($3)
+              order by uid",
+        )
+        .bind(account)
+        .bind(folder)
+        .bind(ids)
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// At most `limit` messages of a folder above `after`, by UID: bites for work on a whole folder.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn places_of_folder(
+        &self,
+        account: AccountId,
+        folder: FolderId,
+        after: Uid,
+        limit: i64,
+    ) -> Result<Vec<PlaceRow>, StoreError> {
+        Ok(sqlx::query_as(
+            "select folder_id, uid, email_id, thread_id, flags, modseq
+               from message
+              where account_id = $1
+                and folder_id = $2
+                and uid > $3
+              order by uid
+              limit $4",
+        )
+        .bind(account)
+        .bind(folder)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?)
+    }
+}
