@@ -6,15 +6,28 @@ use super::Store;
 use crate::error::{Refusal, StoreError};
 use crate::model::{AccountId, Charge, ModSeq};
 
+/// What the lock statement tells: the change number, and how full the account is with this charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct Locked {
+    /// The number of everything this write does.
+    pub modseq: ModSeq,
+    /// Bytes held, this charge included.
+    pub used_bytes: i64,
+    /// Bytes allowed.
+    pub quota_bytes: i64,
+    /// The last notice mail sent: 0, 90 or 100 (percent); 0 again once the use is below 90 %.
+    pub quota_notice: i16,
+}
+
 /// Locks the row, charges it and takes the next change number, or says no (style.md 6).
 pub(super) async fn lock(
     conn: &mut PgConnection,
     account: AccountId,
     charge: Charge,
     guarded: bool,
-) -> Result<ModSeq, Refusal> {
+) -> Result<Locked, Refusal> {
     // No row: over quota, or no such account.
-    let modseq = sqlx::query_scalar::<_, ModSeq>(
+    let locked = sqlx::query_as(
         "update account
             set modseq         = modseq + 1,
                 used_bytes     = used_bytes + $2,
@@ -22,10 +35,11 @@ pub(super) async fn lock(
                 calendar_bytes = calendar_bytes + $4,
                 contact_bytes  = contact_bytes + $5,
                 task_bytes     = task_bytes + $6,
-                note_bytes     = note_bytes + $7
+                note_bytes     = note_bytes + $7,
+                quota_notice   = case when (used_bytes + $2) / 9 < quota_bytes / 10 then 0 else quota_notice end
           where account_id = $1
             and ($2 <= 0 or not $8 or used_bytes + $2 <= quota_bytes)
-         returning modseq",
+         returning modseq, used_bytes, quota_bytes, quota_notice",
     )
     .bind(account)
     .bind(charge.total())
@@ -38,8 +52,8 @@ pub(super) async fn lock(
     .fetch_optional(&mut *conn)
     .await
     .map_err(StoreError::from)?;
-    match modseq {
-        Some(modseq) => Ok(modseq),
+    match locked {
+        Some(locked) => Ok(locked),
         None => Err(over_quota_or_gone(conn, account).await?),
     }
 }
@@ -57,7 +71,8 @@ pub(super) async fn charge(
                 calendar_bytes = calendar_bytes + $4,
                 contact_bytes  = contact_bytes + $5,
                 task_bytes     = task_bytes + $6,
-                note_bytes     = note_bytes + $7
+                note_bytes     = note_bytes + $7,
+                quota_notice   = case when (used_bytes + $2) / 9 < quota_bytes / 10 then 0 else quota_notice end
           where account_id = $1
             and ($2 <= 0 or used_bytes + $2 <= quota_bytes)",
     )

@@ -7,15 +7,13 @@ use serde_json::Value;
 use sqlx::FromRow;
 use time::OffsetDateTime;
 
-use super::{BodyRef, Write};
+use super::{BodyRef, Store, Write};
 use crate::error::{Refusal, StoreError};
-use crate::model::{Charge, EmailId, Flags, FolderId, ThreadId, Uid};
+use crate::model::{AccountId, Charge, EmailId, Flags, FolderId, SpecialUse, ThreadId, Uid};
 
 /// The immutable facts of a message, as delivery computed them.
 #[derive(Debug, Clone)]
 pub struct NewEmail {
-    /// The stored bytes.
-    pub body: BodyRef,
     /// `Message-ID` without angle brackets; empty when there is none.
     pub message_id: String,
     /// The `Date` header inside the accepted range, else the time of arrival.
@@ -54,11 +52,20 @@ pub struct NewEmail {
     pub links: Vec<Vec<u8>>,
 }
 
+/// A folder by its id or by what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// This one.
+    Folder(FolderId),
+    /// Whichever the account uses for it.
+    Special(SpecialUse),
+}
+
 /// Where a new message goes and how it looks there.
 #[derive(Debug, Clone)]
 pub struct Placement<'a> {
     /// The folder.
-    pub folder: FolderId,
+    pub target: Target,
     /// Flags it starts with.
     pub flags: Flags,
     /// Keywords it starts with.
@@ -72,6 +79,8 @@ pub struct Placement<'a> {
 /// A message that has just been added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
 pub struct Added {
+    /// The folder it lies in.
+    pub folder_id: FolderId,
     /// Its place in the folder.
     pub uid: Uid,
     /// Its facts.
@@ -146,9 +155,14 @@ impl Write {
     /// [`Refusal::NoFolder`].
     pub async fn add_message(
         &mut self,
+        body: BodyRef,
         email: &NewEmail,
         at: &Placement<'_>,
     ) -> Result<Added, Refusal> {
+        let (folder, special) = match at.target {
+            Target::Folder(folder) => (Some(folder), None),
+            Target::Special(special) => (None, Some(special.word())),
+        };
         let unseen = i64::from(!at.flags.has(Flags::SEEN));
         let starred = i32::from(at.flags.has(Flags::FLAGGED));
         sqlx::query_as(
@@ -160,8 +174,8 @@ impl Write {
                         total_bytes    = total_bytes + $4,
                         content_modseq = $5
                   where account_id = $1
-                    and folder_id = $2
-                 returning uid_next - 1 as uid
+                    and (folder_id = $2 or special_use = $30)
+                 returning folder_id, uid_next - 1 as uid
              ), t as materialized (
                  select coalesce(
                             $6,
@@ -192,7 +206,7 @@ impl Write {
              ), m as (
                  insert into message (account_id, folder_id, uid, email_id, thread_id, size_bytes, flags, keywords,
                                       has_attachment, received_at, created_modseq, modseq)
-                 select $1, $2, f.uid, e.email_id, t.thread_id, $4, $26, $27, $19, $28, $5, $5
+                 select $1, f.folder_id, f.uid, e.email_id, t.thread_id, $4, $26, $27, $19, $28, $5, $5
                    from f, t, e
              ), l as (
                  insert into thread_link (account_id, hash, thread_id)
@@ -202,7 +216,7 @@ impl Write {
              ), ft as (
                  insert into folder_thread as o (account_id, folder_id, thread_id, newest_at, newest_uid, messages, unseen,
                                                  starred, attachments)
-                 select $1, $2, t.thread_id, $28, f.uid, 1, $3, $29, $19::int
+                 select $1, f.folder_id, t.thread_id, $28, f.uid, 1, $3, $29, $19::int
                    from f, t
                  on conflict (account_id, folder_id, thread_id) do update
                     set newest_at   = greatest(o.newest_at, excluded.newest_at),
@@ -212,19 +226,19 @@ impl Write {
                         starred     = o.starred + excluded.starred,
                         attachments = o.attachments + excluded.attachments
              )
-             select f.uid, e.email_id, t.thread_id from f, t, e",
+             select f.folder_id, f.uid, e.email_id, t.thread_id from f, t, e",
         )
         .bind(self.account)
-        .bind(at.folder)
+        .bind(folder)
         .bind(unseen)
-        .bind(email.body.size_bytes)
+        .bind(body.size_bytes)
         .bind(self.modseq)
         .bind(at.thread)
         .bind(&email.links)
         .bind(email.is_reply)
         .bind(email.subject_hash)
         .bind(&email.participants)
-        .bind(email.body.id)
+        .bind(body.id)
         .bind(&email.message_id)
         .bind(email.sent_at)
         .bind(&email.sender_name)
@@ -243,6 +257,7 @@ impl Write {
         .bind(at.keywords)
         .bind(at.received_at)
         .bind(starred)
+        .bind(special)
         .fetch_optional(&mut *self.tx)
         .await
         .map_err(StoreError::from)?
@@ -525,6 +540,20 @@ impl Write {
         Ok(gone)
     }
 
+    /// Remembers that this account was served with these bytes, so that a retry after a partial failure skips it.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn note_delivery(&mut self, data_hash: &[u8]) -> Result<(), Refusal> {
+        sqlx::query("insert into delivery_seen (data_hash, account_id) values ($1, $2) on conflict do nothing")
+            .bind(data_hash)
+            .bind(self.account)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(StoreError::from)?;
+        Ok(())
+    }
+
     async fn touch_folder(
         &mut self,
         folder: FolderId,
@@ -604,6 +633,21 @@ impl Write {
         .await
         .map_err(StoreError::from)?;
         Ok(())
+    }
+}
+
+impl Store {
+    /// Which accounts were served with these bytes within the last day. Global table.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delivered_to(&self, data_hash: &[u8]) -> Result<Vec<AccountId>, StoreError> {
+        Ok(
+            sqlx::query_scalar("select account_id from delivery_seen where data_hash = $1 and at > now() - interval '24 hours'")
+                .bind(data_hash)
+                .fetch_all(self.pool())
+                .await?,
+        )
     }
 }
 

@@ -156,11 +156,12 @@ impl Draft {
     /// # Errors
     /// [`Refusal::OverQuota`] when the charge does not fit; [`Refusal::NotFound`] when the account is gone.
     pub async fn lock(mut self, account: AccountId, charge: Charge) -> Result<Write, Refusal> {
-        let row = account::lock(&mut self.tx, account, charge, true).await?;
+        let locked = account::lock(&mut self.tx, account, charge, true).await?;
         Ok(Write {
             tx: self.tx,
             account,
-            modseq: row,
+            modseq: locked.modseq,
+            usage: locked,
         })
     }
 
@@ -174,11 +175,12 @@ impl Draft {
         account: AccountId,
         charge: Charge,
     ) -> Result<Write, Refusal> {
-        let row = account::lock(&mut self.tx, account, charge, false).await?;
+        let locked = account::lock(&mut self.tx, account, charge, false).await?;
         Ok(Write {
             tx: self.tx,
             account,
-            modseq: row,
+            modseq: locked.modseq,
+            usage: locked,
         })
     }
 
@@ -201,6 +203,7 @@ pub struct Write {
     tx: Transaction<'static, Postgres>,
     account: AccountId,
     modseq: ModSeq,
+    usage: account::Locked,
 }
 
 impl Write {
@@ -214,6 +217,12 @@ impl Write {
     #[must_use]
     pub fn account(&self) -> AccountId {
         self.account
+    }
+
+    /// How full the account is, the lock's charge included.
+    #[must_use]
+    pub fn usage(&self) -> account::Locked {
+        self.usage
     }
 
     /// Charges what became known only under the lock (the sizes of copied messages, say).
