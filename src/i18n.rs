@@ -99,9 +99,8 @@ impl Lang {
 
     /// `lang.t_args(key, [("n", n)])`, which is what most templates need.
     #[must_use]
-    pub fn t_n(self, key: &str, n: impl TryInto<i64>) -> String {
-        let n: i64 = n.try_into().unwrap_or(i64::MAX);
-        self.t_args(key, &[("n", n.into())])
+    pub fn t_n(self, key: &str, n: impl Count) -> String {
+        self.t_args(key, &[("n", n.count().into())])
     }
 
     /// True when the table of this language has `key`.
@@ -115,6 +114,29 @@ impl Lang {
             Self::De => &DE,
             Self::En => &EN,
         }
+    }
+}
+
+/// A number of things: any integer, or (as templates pass them) a reference to one.
+pub trait Count {
+    /// The number, at the ends of `i64` when it is beyond them.
+    fn count(&self) -> i64;
+}
+
+macro_rules! count {
+    ($($int:ty),*) => {$(
+        impl Count for $int {
+            fn count(&self) -> i64 {
+                i64::try_from(*self).unwrap_or(i64::MAX)
+            }
+        }
+    )*};
+}
+count!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
+impl<T: Count + ?Sized> Count for &T {
+    fn count(&self) -> i64 {
+        (**self).count()
     }
 }
 
