@@ -5,4 +5,5 @@ pub mod content;
 pub mod data;
 pub mod params;
 pub mod path;
+pub mod reply;
 pub mod sasl;
