@@ -3,6 +3,7 @@
 //! Ids are newtypes over the database's `bigint`; a bare number never crosses a function border.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -400,6 +401,35 @@ impl Protocol {
     }
 }
 
+/// Where a connection comes from, for limits and locks: an IPv4 address, or the /64 of an IPv6 address.
+///
+/// A site owns at least a /64 (RFC 6177), so counting single IPv6 addresses would count nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Source(IpAddr);
+
+impl Source {
+    /// The source of `address`; an IPv4 address in its IPv6 form counts as IPv4.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V4(address) => IpAddr::V4(address),
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
+                address.to_bits() & !u128::from(u64::MAX),
+            )),
+        })
+    }
+}
+
+impl fmt::Display for Source {
+    /// `192.0.2.1` or `2001:db8:1:2::/64`; also the stored form.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => write!(f, "{address}"),
+            IpAddr::V6(address) => write!(f, "{address}/64"),
+        }
+    }
+}
+
 /// What a grant allows, as bits; IMAP's ACL letters (RFC 4314), the DAV privileges and the pages are views of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, sqlx::Type)]
 #[sqlx(transparent)]
@@ -432,6 +462,15 @@ mod tests {
         let f = Flags::SEEN.with(Flags::FLAGGED);
         assert!(f.has(Flags::SEEN) && f.has(Flags::FLAGGED) && !f.has(Flags::DRAFT));
         assert_eq!(f.without(Flags::SEEN), Flags::FLAGGED);
+    }
+
+    #[test]
+    fn a_source_is_an_ipv4_address_or_an_ipv6_site() {
+        let of = |text: &str| Source::of(text.parse().unwrap()).to_string();
+        assert_eq!(of("192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
     }
 
     #[test]
