@@ -7,3 +7,4 @@ pub mod params;
 pub mod path;
 pub mod reply;
 pub mod sasl;
+pub mod state;
