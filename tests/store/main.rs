@@ -1,0 +1,6 @@
+//! Every store function on the real schema, by family of tables.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod mail;
