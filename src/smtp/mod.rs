@@ -7,4 +7,6 @@ pub mod params;
 pub mod path;
 pub mod reply;
 pub mod sasl;
+pub mod sources;
 pub mod state;
+pub mod trace;
