@@ -19,6 +19,7 @@ pub mod folder;
 pub mod mail;
 pub mod message;
 pub mod notify;
+pub mod queue;
 
 use std::time::Duration;
 
