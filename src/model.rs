@@ -116,6 +116,16 @@ impl SyncPoint {
         }
     }
 
+    /// Where a full sync begins: it has seen nothing, and nothing that died up to `floor` is news to it.
+    #[must_use]
+    pub fn full(floor: ModSeq) -> Self {
+        Self {
+            modseq: ModSeq(0),
+            object: 0,
+            floor,
+        }
+    }
+
     /// Whether tombstones this point still needs are gone.
     #[must_use]
     pub fn is_too_old(self, pruned: ModSeq) -> bool {

@@ -14,11 +14,15 @@
 
 pub mod account;
 pub mod body;
+pub mod changes;
 pub mod cluster;
+pub mod collection;
 pub mod folder;
+pub mod item;
 pub mod mail;
 pub mod message;
 pub mod notify;
+pub mod prune;
 pub mod queue;
 
 use std::time::Duration;
