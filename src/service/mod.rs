@@ -3,11 +3,18 @@
 //! A door makes one call here and turns the answer into bytes. A service never sees a socket, a header or a status code.
 
 pub mod changes;
+pub mod mail;
+pub mod notices;
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::error::Refusal;
 use crate::store::Store;
 
 /// Everything a door may call; clones are cheap.
@@ -22,7 +29,10 @@ pub struct Services {
     pub config: Arc<Config>,
     /// The change stream.
     pub changes: changes::Hub,
+    /// Messages and folders.
+    pub mail: mail::Mail,
     store: Store,
+    notices: Mutex<Option<mpsc::Receiver<notices::Notice>>>,
 }
 
 impl Deref for App {
@@ -33,23 +43,47 @@ impl Deref for App {
 }
 
 impl App {
-    /// Wires the services over an open store. Workers are started by the server, not here.
+    /// Wires the services over an open store. [`App::start`] begins their background work.
     #[must_use]
     pub fn new(config: Arc<Config>, store: Store) -> Self {
+        let changes = changes::Hub::new(store.clone());
+        let (notices, waiting) = notices::Notices::new();
+        let mail = mail::Mail::new(Arc::clone(&config), store.clone(), changes.clone(), notices);
         Self {
             inner: Arc::new(Services {
                 config,
-                changes: changes::Hub::new(store.clone()),
+                changes,
+                mail,
                 store,
+                notices: Mutex::new(Some(waiting)),
             }),
+        }
+    }
+
+    /// Starts the background work of this node; it ends with `stop`, and `tasks` waits for it.
+    pub fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let (hub, token) = (self.changes.clone(), stop.clone());
+        tasks.spawn(async move { hub.run(token).await });
+        let waiting = self
+            .notices
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(waiting) = waiting {
+            tasks.spawn(notices::run(self.clone(), waiting, stop.clone()));
         }
     }
 
     /// Whether the database answers: what `/healthz` asks.
     ///
     /// # Errors
-    /// [`crate::error::Refusal::Unavailable`].
-    pub async fn healthy(&self) -> Result<(), crate::error::Refusal> {
+    /// [`Refusal::Unavailable`].
+    pub async fn healthy(&self) -> Result<(), Refusal> {
         Ok(self.store.ping().await?)
+    }
+
+    /// The store, for the services.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 }

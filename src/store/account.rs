@@ -129,7 +129,45 @@ pub struct Usage {
     pub quota_notice: i16,
 }
 
+/// What a notice mail needs to know of its reader.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Owner {
+    /// The primary address.
+    pub address: String,
+    /// The shown name.
+    pub display_name: String,
+    /// `de` or `en`.
+    pub locale: String,
+    /// Bytes held.
+    pub used_bytes: i64,
+    /// Bytes allowed.
+    pub quota_bytes: i64,
+}
+
+impl Owner {
+    /// The domain of the primary address.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.address
+            .rsplit_once('@')
+            .map_or("", |(_, domain)| domain)
+    }
+}
+
 impl Store {
+    /// Whose mailbox it is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn owner(&self, account: AccountId) -> Result<Option<Owner>, StoreError> {
+        Ok(sqlx::query_as(
+            "select address, display_name, locale, used_bytes, quota_bytes from account where account_id = $1",
+        )
+        .bind(account)
+        .fetch_optional(self.pool())
+        .await?)
+    }
+
     /// What fills the account.
     ///
     /// # Errors

@@ -67,8 +67,10 @@ pub struct ThreadRow {
     pub sender_address: String,
     /// To whom.
     pub recipients: String,
-    /// Display names of up to three latest senders in this folder, oldest first, as name and address by turns.
+    /// Names and addresses, by turns, of the latest six messages in this folder, oldest first.
     pub senders: Vec<String>,
+    /// Its messages in this folder, newest first, at most a hundred.
+    pub emails: Vec<i64>,
 }
 
 /// A message with its place, as a conversation shows it.
@@ -160,6 +162,8 @@ pub struct PlaceRow {
     pub thread_id: ThreadId,
     /// Its flags.
     pub flags: Flags,
+    /// When it came here.
+    pub created_modseq: ModSeq,
     /// Last change.
     pub modseq: ModSeq,
 }
@@ -238,7 +242,16 @@ impl Store {
                                         order by x.received_at desc, x.uid desc
                                         limit 6) latest,
                                       lateral (values (1, latest.sender_name), (2, latest.sender_address)) v(n, word))
-                    end as senders
+                    end as senders,
+                    case when w.messages = 1 then array[m.email_id]
+                         else array(select x.email_id
+                                      from message x
+                                     where x.account_id = m.account_id
+                                       and x.folder_id = m.folder_id
+                                       and x.thread_id = w.thread_id
+                                     order by x.received_at desc, x.uid desc
+                                     limit 100)
+                    end as emails
                from w
                join message m on m.account_id = ",
         );
@@ -371,7 +384,7 @@ impl Store {
     ) -> Result<Vec<PlaceRow>, StoreError> {
         let ids: Vec<i64> = emails.iter().map(|e| e.0).collect();
         Ok(sqlx::query_as(
-            "select folder_id, uid, email_id, thread_id, flags, modseq
+            "select folder_id, uid, email_id, thread_id, flags, created_modseq, modseq
                from message
               where account_id = $1
                 and email_id = any($2)
@@ -395,7 +408,7 @@ impl Store {
     ) -> Result<Vec<PlaceRow>, StoreError> {
         let ids: Vec<i64> = threads.iter().map(|t| t.0).collect();
         Ok(sqlx::query_as(
-            "select folder_id, uid, email_id, thread_id, flags, modseq
+            "select folder_id, uid, email_id, thread_id, flags, created_modseq, modseq
                from message
               where account_id = $1
                 and folder_id = $2
@@ -421,7 +434,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<PlaceRow>, StoreError> {
         Ok(sqlx::query_as(
-            "select folder_id, uid, email_id, thread_id, flags, modseq
+            "select folder_id, uid, email_id, thread_id, flags, created_modseq, modseq
                from message
               where account_id = $1
                 and folder_id = $2
@@ -433,6 +446,42 @@ impl Store {
         .bind(folder)
         .bind(after)
         .bind(limit)
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// Like [`Store::places_of_folder`], only messages that fit a filter.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn places_under_filter(
+        &self,
+        account: AccountId,
+        folder: FolderId,
+        filter: ThreadFilter,
+        after: Uid,
+        limit: i64,
+    ) -> Result<Vec<PlaceRow>, StoreError> {
+        Ok(sqlx::query_as(
+            "select m.folder_id, m.uid, m.email_id, m.thread_id, m.flags, m.created_modseq, m.modseq
+               from message m
+               join folder_thread t on t.account_id = m.account_id and t.folder_id = m.folder_id and t.thread_id = m.thread_id
+              where m.account_id = $1
+                and m.folder_id = $2
+                and m.uid > $3
+                and (not $5 or t.unseen > 0)
+                and (not $6 or t.starred > 0)
+                and (not $7 or t.attachments > 0)
+              order by m.uid
+              limit $4",
+        )
+        .bind(account)
+        .bind(folder)
+        .bind(after)
+        .bind(limit)
+        .bind(filter.unseen)
+        .bind(filter.starred)
+        .bind(filter.attachment)
         .fetch_all(self.pool())
         .await?)
     }

@@ -14,16 +14,13 @@
 
 pub mod account;
 pub mod body;
-pub mod changes;
 pub mod cluster;
-pub mod collection;
 pub mod folder;
-pub mod item;
 pub mod mail;
 pub mod message;
 pub mod notify;
-pub mod prune;
 pub mod queue;
+pub mod undo;
 
 use std::time::Duration;
 

@@ -1,0 +1,295 @@
+//! Putting a received message into accounts: one transaction each, 250 only after the last commit.
+//!
+//! On a partial failure the answer is temporary and the accounts already served are remembered by the hash of the data for a
+//! day, so the sender's retry stores nothing twice (DESIGN.md 4).
+
+use std::collections::HashSet;
+
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{Mail, Received};
+use crate::error::Refusal;
+use crate::format::address::Mailbox;
+use crate::format::mime;
+use crate::model::{AccountId, Charge, Flags, SpecialUse, ThreadId};
+use crate::service::notices::Notice;
+use crate::store::mail::{Added, NewEmail, Placement, Target};
+
+/// How a message arrives in an account.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// Which folder.
+    pub target: Target,
+    /// Flags it starts with.
+    pub flags: Flags,
+    /// Keywords it starts with.
+    pub keywords: Vec<String>,
+    /// INTERNALDATE.
+    pub received_at: OffsetDateTime,
+    /// Join this conversation whatever the headers say.
+    pub thread: Option<ThreadId>,
+    /// The program's own notices are charged but never refused for quota (security.md 9).
+    pub never_refused: bool,
+}
+
+impl Arrival {
+    /// New mail in the inbox, now.
+    #[must_use]
+    pub fn inbox() -> Self {
+        Self::to(Target::Special(SpecialUse::Inbox), Flags::NONE)
+    }
+
+    /// A message in some folder with some flags, now.
+    #[must_use]
+    pub fn to(target: Target, flags: Flags) -> Self {
+        Self {
+            target,
+            flags,
+            keywords: Vec::new(),
+            received_at: OffsetDateTime::now_utc(),
+            thread: None,
+            never_refused: false,
+        }
+    }
+}
+
+/// What became of one account.
+#[derive(Debug)]
+pub struct Delivered {
+    /// Whose.
+    pub account: AccountId,
+    /// Where it lies; none when an earlier try with the same data had served this account.
+    pub outcome: Result<Option<Added>, Refusal>,
+}
+
+impl Mail {
+    /// Delivers to the inboxes of `accounts`, each in a transaction of its own, in ascending order of their ids.
+    ///
+    /// With several accounts each success is remembered, so that a retry after a partial failure skips it.
+    pub async fn deliver(&self, message: &Received, accounts: &[AccountId]) -> Vec<Delivered> {
+        let mut accounts = accounts.to_vec();
+        accounts.sort_unstable();
+        accounts.dedup();
+        let is_one = accounts.len() <= 1;
+        let served: HashSet<AccountId> = if is_one {
+            HashSet::new()
+        } else {
+            match self.store.delivered_to(&message.data_hash).await {
+                Ok(served) => served.into_iter().collect(),
+                Err(e) => {
+                    // The same trouble would meet every account; the sender tries again.
+                    tracing::error!(error = %e, "delivery: earlier recipients could not be read");
+                    return accounts
+                        .into_iter()
+                        .map(|account| Delivered {
+                            account,
+                            outcome: Err(Refusal::Internal("storage")),
+                        })
+                        .collect();
+                }
+            }
+        };
+        let mut out = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            let outcome = if served.contains(&account) {
+                Ok(None)
+            } else {
+                let remember = (!is_one).then_some(message.data_hash.as_slice());
+                self.put(account, message, &Arrival::inbox(), remember)
+                    .await
+                    .map(Some)
+            };
+            out.push(Delivered { account, outcome });
+        }
+        out
+    }
+
+    /// Puts one message into one account.
+    ///
+    /// # Errors
+    /// [`Refusal::OverQuota`] (a notice mail tells the owner), [`Refusal::NoFolder`], [`Refusal::Unavailable`].
+    pub async fn append(
+        &self,
+        account: AccountId,
+        message: &Received,
+        arrival: &Arrival,
+    ) -> Result<Added, Refusal> {
+        self.put(account, message, arrival, None).await
+    }
+
+    async fn put(
+        &self,
+        account: AccountId,
+        message: &Received,
+        arrival: &Arrival,
+        remember: Option<&[u8]>,
+    ) -> Result<Added, Refusal> {
+        let mut draft = self.store.draft().await?;
+        let body = draft.put_body(account, &message.stored).await?;
+        let charge = Charge::mail(body.size_bytes);
+        let locked = if arrival.never_refused {
+            draft.lock_unguarded(account, charge).await
+        } else {
+            draft.lock(account, charge).await
+        };
+        let mut write = match locked {
+            Ok(write) => write,
+            Err(refusal) => {
+                if matches!(refusal, Refusal::OverQuota { .. }) {
+                    self.notices.refused_for_quota(account);
+                }
+                return Err(refusal);
+            }
+        };
+        let placement = Placement {
+            target: arrival.target,
+            flags: arrival.flags,
+            keywords: &arrival.keywords,
+            received_at: arrival.received_at,
+            thread: arrival.thread,
+        };
+        let added = write.add_message(body, &message.email, &placement).await?;
+        if let Some(hash) = remember {
+            write.note_delivery(hash).await?;
+        }
+        let usage = write.usage();
+        self.hub.wake(write.commit().await?);
+        if !arrival.never_refused {
+            self.notices.look(Notice::after_write(account, usage));
+        }
+        Ok(added)
+    }
+}
+
+/// What the rows of a message hold. Takes the large pieces out of `parsed`; its header facts stay.
+pub(super) fn facts(parsed: &mut mime::Parsed) -> NewEmail {
+    let from = parsed.from.first().cloned().unwrap_or_default();
+    let shown: Vec<&str> = parsed
+        .to
+        .iter()
+        .chain(&parsed.cc)
+        .take(SHOWN_RECIPIENTS)
+        .map(Mailbox::label)
+        .collect();
+    let mut participants: Vec<String> = parsed
+        .from
+        .iter()
+        .chain(&parsed.to)
+        .chain(&parsed.cc)
+        .map(Mailbox::compare_form)
+        .collect();
+    participants.sort_unstable();
+    participants.dedup();
+    participants.truncate(PARTICIPANTS);
+    let subject = parsed.base_subject.to_lowercase();
+    let links = parsed
+        .message_id
+        .iter()
+        .chain(parsed.in_reply_to.iter())
+        .chain(parsed.references.iter().rev())
+        .filter(|id| !id.is_empty())
+        .map(|id| link_hash(id))
+        .collect();
+    NewEmail {
+        message_id: parsed.message_id.clone().unwrap_or_default(),
+        sent_at: parsed.sent_at,
+        sender_name: from.name.clone(),
+        sender_address: from.address.clone(),
+        recipients: shown.join(", "),
+        participants,
+        subject: parsed.subject.clone(),
+        subject_hash: (!subject.is_empty()).then(|| subject_hash(&subject)),
+        is_reply: parsed.is_reply,
+        preview: parsed.preview.clone(),
+        has_attachment: parsed.has_attachment,
+        envelope: std::mem::take(&mut parsed.envelope_wire),
+        structure: std::mem::take(&mut parsed.structure_wire),
+        parts: serde_json::to_value(&parsed.parts).unwrap_or_default(),
+        facts: serde_json::to_value(Facts::of(parsed)).unwrap_or_default(),
+        words: std::mem::take(&mut parsed.search.words),
+        search_text: std::mem::take(&mut parsed.search.text),
+        links,
+    }
+}
+
+/// The rarer header facts of a message: what readers, replies and sorting-out ask for. Stored as JSON beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// All of `From`.
+    pub from: Vec<Mailbox>,
+    /// `Reply-To`.
+    pub reply_to: Vec<Mailbox>,
+    /// `To`.
+    pub to: Vec<Mailbox>,
+    /// `Cc`.
+    pub cc: Vec<Mailbox>,
+    /// `Bcc` of an own message.
+    pub bcc: Vec<Mailbox>,
+    /// `References`, oldest first.
+    pub references: Vec<String>,
+    /// `List-Id`.
+    pub list_id: Option<String>,
+    /// Where to write to the list.
+    pub list_post: Option<String>,
+    /// How to leave a list.
+    pub list_unsubscribe: Option<mime::Unsubscribe>,
+    /// First word of `Auto-Submitted`.
+    pub auto_submitted: Option<String>,
+    /// Urgent or not.
+    pub importance: mime::Importance,
+    /// Who asks for a read receipt.
+    pub receipt_to: Vec<Mailbox>,
+}
+
+impl Facts {
+    fn of(parsed: &mime::Parsed) -> Self {
+        let some = |list: &[Mailbox]| list.iter().take(FACT_ADDRESSES).cloned().collect();
+        Self {
+            from: some(&parsed.from),
+            reply_to: some(&parsed.reply_to),
+            to: some(&parsed.to),
+            cc: some(&parsed.cc),
+            bcc: some(&parsed.bcc),
+            references: parsed.references.clone(),
+            list_id: parsed.list_id.clone(),
+            list_post: parsed.list_post.clone(),
+            list_unsubscribe: parsed.list_unsubscribe.clone(),
+            auto_submitted: parsed.auto_submitted.clone(),
+            importance: parsed.importance,
+            receipt_to: some(&parsed.disposition_notification_to),
+        }
+    }
+
+    /// Reads them back from a row.
+    #[must_use]
+    pub fn read(stored: &serde_json::Value) -> Self {
+        Self::deserialize(stored).unwrap_or_default()
+    }
+}
+
+/// The key of a Message-ID in `thread_link`: the first 16 octets of its SHA-256.
+fn link_hash(message_id: &str) -> Vec<u8> {
+    let mut hash = digest(&SHA256, message_id.as_bytes()).as_ref().to_vec();
+    hash.truncate(16);
+    hash
+}
+
+/// The key of a folded base subject.
+fn subject_hash(subject: &str) -> i64 {
+    let hash = digest(&SHA256, subject.as_bytes());
+    let mut first = [0; 8];
+    for (to, from) in first.iter_mut().zip(hash.as_ref()) {
+        *to = *from;
+    }
+    i64::from_be_bytes(first)
+}
+
+/// Recipients whose names a list row keeps.
+const SHOWN_RECIPIENTS: usize = 12;
+/// Addresses that take part in the subject rule.
+const PARTICIPANTS: usize = 200;
+/// Addresses of one header kept for display; the raw message has the rest.
+const FACT_ADDRESSES: usize = 200;

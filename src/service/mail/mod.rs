@@ -1,0 +1,56 @@
+//! Mail: taking it in, listing, reading, moving it about.
+//!
+//! [`incoming`] turns arriving bytes into a [`Received`] message (stored, hashed, parsed once); [`deliver`] puts it into
+//! accounts, one transaction each; [`actions`] changes what lies there; [`read`] serves pages and parts.
+
+pub mod actions;
+pub mod deliver;
+pub mod folders;
+pub mod incoming;
+pub mod read;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+use crate::service::changes::Hub;
+use crate::service::notices::Notices;
+use crate::store::Store;
+
+pub use deliver::{Arrival, Delivered};
+pub use incoming::{Incoming, Received};
+
+/// Units of the byte budget: one permit stands for this many octets.
+const BUDGET_UNIT: usize = 1024;
+
+/// The mail service of one node.
+pub struct Mail {
+    config: Arc<Config>,
+    store: Store,
+    hub: Hub,
+    notices: Notices,
+    /// Octets of messages held in memory at the same time (security.md S-10).
+    budget: Arc<Semaphore>,
+}
+
+impl Mail {
+    /// A mail service over an open store.
+    #[must_use]
+    pub fn new(config: Arc<Config>, store: Store, hub: Hub, notices: Notices) -> Self {
+        let units = config.mime.body_budget / BUDGET_UNIT;
+        Self {
+            config,
+            store,
+            hub,
+            notices,
+            budget: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
+        }
+    }
+
+    /// The permits a buffer of `bytes` needs; never more than the whole budget, or it would wait for ever.
+    fn units(&self, bytes: usize) -> u32 {
+        let whole = self.config.mime.body_budget / BUDGET_UNIT;
+        u32::try_from(bytes.div_ceil(BUDGET_UNIT).min(whole)).unwrap_or(u32::MAX)
+    }
+}
