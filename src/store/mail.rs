@@ -153,6 +153,10 @@ impl Write {
     ///
     /// # Errors
     /// [`Refusal::NoFolder`].
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one statement, read whole, and its bindings"
+    )]
     pub async fn add_message(
         &mut self,
         body: BodyRef,

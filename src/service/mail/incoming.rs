@@ -325,6 +325,17 @@ fn digest(context: Context) -> [u8; 32] {
     out
 }
 
+impl Received {
+    /// The bytes when they are in memory.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&Bytes> {
+        match &self.stored.place {
+            Place::Memory(bytes) => Some(bytes),
+            Place::Spool(_) => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -357,16 +368,5 @@ mod tests {
     #[test]
     fn a_message_without_header_has_an_empty_one() {
         assert!(header_is_complete(b"\r\nbody", 0));
-    }
-}
-
-impl Received {
-    /// The bytes when they are in memory.
-    #[must_use]
-    pub fn bytes(&self) -> Option<&Bytes> {
-        match &self.stored.place {
-            Place::Memory(bytes) => Some(bytes),
-            Place::Spool(_) => None,
-        }
     }
 }
