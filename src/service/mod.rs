@@ -5,6 +5,7 @@
 pub mod changes;
 pub mod mail;
 pub mod notices;
+pub mod outgoing;
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -105,7 +105,7 @@ async fn bytes_are_copied_from_memory_spool_and_body_with_another_head() {
     let anna = db.account("anna@x.test", 10 << 20).await;
     let queue = db.store.queue();
     let recipients = to(&["b@y.test"]);
-    let whole: Vec<u8> = (0..700_000_u32).flat_map(|n| n.to_be_bytes()).collect();
+    let whole: Vec<u8> = (0..700_000_u32).flat_map(u32::to_be_bytes).collect();
     let spool = SpoolId(77);
     for (n, chunk) in (0..).zip(whole.chunks(262_144)) {
         db.store.spool_push(spool, n, chunk).await.unwrap();
