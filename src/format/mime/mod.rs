@@ -13,13 +13,17 @@
 //! | `words`, `params`, `date`, `codec`, `charset` | the small grammars and encodings |
 //! | `text`, `subject`, `search` | previews, thread subjects, index words |
 //! | `write` | the header writer that every outgoing value passes |
+//! | `compose` | building whole messages |
+//! | `head` | changing the header block of a raw message |
 //!
 //! Invariants: pure functions; no recursion on input depth; time linear in the input; the limits of each file's
 //! constants; what cannot be understood is shown as text or kept as an opaque part, never dropped.
 
 pub mod charset;
 pub mod codec;
+pub mod compose;
 pub mod date;
+pub mod head;
 pub mod params;
 pub mod part;
 pub mod read;
@@ -31,6 +35,7 @@ mod wire;
 pub mod words;
 pub mod write;
 
+pub use compose::{File, Outgoing};
 pub use part::{
     Disposition, Encoding, Part, attachments, decode_part, html_body, part_text, text_body,
 };

@@ -462,7 +462,7 @@ fn describe(raw: &[u8], fields: &[Field], in_digest: bool) -> (Head, Part) {
 }
 
 /// `type/subtype` of the letters RFC 6838 4.2 allows.
-fn is_media_type(token: &str) -> bool {
+pub(super) fn is_media_type(token: &str) -> bool {
     let good = |part: &str| {
         !part.is_empty()
             && part.len() <= 127

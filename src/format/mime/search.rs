@@ -356,7 +356,10 @@ mod tests {
     #[test]
     fn the_index_is_bounded() {
         let mut index = Index::default();
-        let long: String = (0..100_000).map(|i| format!("wort{i} ")).collect();
+        let long = (0..100_000)
+            .map(|i| format!("wort{i} "))
+            .collect::<Vec<_>>()
+            .concat();
         index.field(Some("s:"), "Grüße");
         index.field(None, &long);
         let found = index.finish();

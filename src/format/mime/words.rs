@@ -32,7 +32,7 @@ pub fn raw_text(value: &[u8]) -> String {
 /// The text of a raw header value with its encoded words decoded.
 #[must_use]
 pub fn unstructured(value: &[u8]) -> String {
-    decode(&raw_text(value))
+    decode(&raw_text(value)).trim().to_owned()
 }
 
 /// Decodes the encoded words of a text.
