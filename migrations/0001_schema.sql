@@ -112,10 +112,10 @@ create table known_source (
 );
 create index known_source_source on known_source (source, seen_at);
 
--- Append only, one hash chain a domain.
+-- Append only, one hash chain a domain; the rows outlive their domain. domain_id null: the host itself.
 create table audit_event (
     event_id     bigint generated always as identity primary key,
-    domain_id    bigint references mail_domain,
+    domain_id    bigint,
     at           timestamptz not null default now(),
     actor        text not null,
     action       text not null,

@@ -2,6 +2,7 @@
 //!
 //! A door makes one call here and turns the answer into bytes. A service never sees a socket, a header or a status code.
 
+pub mod accounts;
 pub mod changes;
 pub mod mail;
 pub mod notices;
@@ -32,6 +33,8 @@ pub struct Services {
     pub changes: changes::Hub,
     /// Messages and folders.
     pub mail: mail::Mail,
+    /// Accounts, addresses, passwords, sign-in.
+    pub accounts: accounts::Accounts,
     store: Store,
     notices: Mutex<Option<mpsc::Receiver<notices::Notice>>>,
 }
@@ -52,6 +55,7 @@ impl App {
         let mail = mail::Mail::new(Arc::clone(&config), store.clone(), changes.clone(), notices);
         Self {
             inner: Arc::new(Services {
+                accounts: accounts::Accounts::new(config.clone(), store.clone(), changes.clone()),
                 config,
                 changes,
                 mail,

@@ -1,5 +1,7 @@
 //! The account row: lock, charge, and reading what doors show of it.
 
+pub mod admin;
+
 use sqlx::{FromRow, PgConnection};
 
 use super::Store;
@@ -38,6 +40,7 @@ pub(super) async fn lock(
                 note_bytes     = note_bytes + $7,
                 quota_notice   = case when (used_bytes + $2) / 9 < quota_bytes / 10 then 0 else quota_notice end
           where account_id = $1
+            and deleted_at is null
             and ($2 <= 0 or not $8 or used_bytes + $2 <= quota_bytes)
          returning modseq, used_bytes, quota_bytes, quota_notice",
     )
@@ -97,11 +100,12 @@ async fn over_quota_or_gone(
     conn: &mut PgConnection,
     account: AccountId,
 ) -> Result<Refusal, StoreError> {
-    let quota =
-        sqlx::query_scalar::<_, i64>("select quota_bytes from account where account_id = $1")
-            .bind(account)
-            .fetch_optional(conn)
-            .await?;
+    let quota = sqlx::query_scalar::<_, i64>(
+        "select quota_bytes from account where account_id = $1 and deleted_at is null",
+    )
+    .bind(account)
+    .fetch_optional(conn)
+    .await?;
     Ok(match quota {
         Some(limit_bytes) => Refusal::OverQuota { limit_bytes },
         None => Refusal::NotFound,

@@ -13,8 +13,11 @@
 //! Reading is READ COMMITTED: read `upto` (the account's number) first, rows second.
 
 pub mod account;
+pub mod address;
+pub mod audit;
 pub mod body;
 pub mod cluster;
+pub mod domain;
 pub mod folder;
 pub mod mail;
 pub mod message;

@@ -1,0 +1,97 @@
+//! Accounts: who there is, whose an address is, what a password may be, who may come in.
+//!
+//! [`admin`] creates, changes and deletes; [`recipients`] resolves addresses for SMTP; [`password`] and [`generator`] hold
+//! the rules of passwords. Every change of an account goes through the write path and wakes its open connections, which
+//! compare `password_version`.
+
+pub mod admin;
+pub mod generator;
+pub mod password;
+pub mod recipients;
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::error::Refusal;
+use crate::format::address::domain_to_ascii;
+use crate::model::AccountId;
+use crate::service::changes::Hub;
+use crate::store::Store;
+use crate::store::account::admin::AccountRow;
+
+pub use generator::{Generated, Recipe, generate};
+pub use password::{BadPassword, Strength};
+pub use recipients::{Delivery, Recipient};
+
+/// The accounts of the host.
+pub struct Accounts {
+    store: Store,
+    hub: Hub,
+    config: Arc<Config>,
+    passwords: password::Passwords,
+}
+
+impl Accounts {
+    /// The service over an open store.
+    #[must_use]
+    pub fn new(config: Arc<Config>, store: Store, hub: Hub) -> Self {
+        Self {
+            passwords: password::Passwords::new(config.password.clone()),
+            store,
+            hub,
+            config,
+        }
+    }
+
+    /// One account; a deleted one is none.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
+    pub async fn account(&self, account: AccountId) -> Result<AccountRow, Refusal> {
+        self.store.account(account).await?.ok_or(Refusal::NotFound)
+    }
+
+    /// The account of a user name as somebody types it.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
+    pub async fn account_by_name(&self, name: &str) -> Result<AccountRow, Refusal> {
+        self.store
+            .account_by_address(&user_name(name))
+            .await?
+            .ok_or(Refusal::NotFound)
+    }
+}
+
+/// The form user names are compared, counted and locked by: trimmed, lower case, the domain in ASCII (`security.md` 3).
+///
+/// The one function for all protocols. What is no address stays a name like any other, and counts like any other.
+#[must_use]
+pub fn user_name(typed: &str) -> String {
+    let name = typed.trim().to_lowercase();
+    match name.rsplit_once('@') {
+        Some((local, domain)) => match domain_to_ascii(domain) {
+            Some(ascii) => format!("{local}@{ascii}"),
+            None => name,
+        },
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_names_are_compared_in_one_form() {
+        for typed in [
+            "anna@müller.test",
+            " Anna@MÜLLER.test\t",
+            "ANNA@xn--mller-kva.test",
+        ] {
+            assert_eq!(user_name(typed), "anna@xn--mller-kva.test", "{typed}");
+        }
+        assert_eq!(user_name("  Root "), "root");
+        assert_eq!(user_name("a b@c.test"), "a b@c.test");
+    }
+}
