@@ -14,6 +14,8 @@
 //! | `text`, `subject`, `search` | previews, thread subjects, index words |
 //! | `write` | the header writer that every outgoing value passes |
 //! | `compose` | building whole messages |
+//! | `reply` | subject, references, recipients and quotes of answers |
+//! | `dsn` | delivery status notifications |
 //! | `head` | changing the header block of a raw message |
 //!
 //! Invariants: pure functions; no recursion on input depth; time linear in the input; the limits of each file's
@@ -23,10 +25,12 @@ pub mod charset;
 pub mod codec;
 pub mod compose;
 pub mod date;
+pub mod dsn;
 pub mod head;
 pub mod params;
 pub mod part;
 pub mod read;
+pub mod reply;
 pub mod scan;
 pub mod search;
 pub mod subject;
@@ -41,3 +45,10 @@ pub use part::{
 };
 pub use read::{Importance, Parsed, Unsubscribe, parse};
 pub use search::{FoldedWord, SearchText, fold, fold_words};
+
+/// The languages the program writes mail in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Language {
+    German,
+    English,
+}
