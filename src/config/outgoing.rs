@@ -42,9 +42,23 @@ settings! {
         /// Wait for the greeting and for answers to commands (RFC 5321 4.5.3.2: 5 min).
         #[serde(with = "duration")]
         command_timeout: Duration = minutes(5), secs(1)..=minutes(30);
+        /// Wait for the answer to DATA (RFC 5321 4.5.3.2.4: 2 min).
+        #[serde(with = "duration")]
+        data_timeout: Duration = minutes(2), secs(1)..=minutes(30);
+        /// Wait for the other side to take a block of the message (RFC 5321 4.5.3.2.5: 3 min).
+        #[serde(with = "duration")]
+        block_timeout: Duration = minutes(3), secs(1)..=minutes(30);
         /// Wait for the answer to the end of the data (RFC 5321 4.5.3.2.6: 10 min).
         #[serde(with = "duration")]
         end_of_data_timeout: Duration = minutes(10), secs(1)..=hours(1);
+        /// The longest a delivery may take in all, so that hosts that take a block every few minutes do not hold all workers.
+        #[serde(with = "duration")]
+        delivery_timeout: Duration = hours(1), minutes(1)..=days(1);
+        /// Messages over one connection.
+        messages_per_connection: u32 = 100, 1..=10_000;
+        /// How long a finished delivery stays in the log (`postamt queue list --all`); the sending limits need a day.
+        #[serde(with = "duration")]
+        history: Duration = days(30), days(1)..=days(400);
         /// The name we greet with. Empty: `server.hostname`.
         helo: String = String::new();
         /// The port of MX hosts.

@@ -1,5 +1,6 @@
 //! SMTP: the MX listener and submission (RFC 5321, 6409), both on one session loop.
 
+pub mod client;
 pub mod command;
 pub mod content;
 pub mod data;
