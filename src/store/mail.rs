@@ -410,7 +410,7 @@ impl Write {
     }
 
     /// What is kept after deletion takes at most one quota; the oldest leave first (security.md S-08).
-    async fn trim_removed(&mut self) -> Result<(), Refusal> {
+    pub(super) async fn trim_removed(&mut self) -> Result<(), Refusal> {
         sqlx::query(
             "delete from removed r
               using (select removed_id, sum(size_bytes) over (order by removed_id desc) as total

@@ -16,12 +16,17 @@ pub mod account;
 pub mod address;
 pub mod audit;
 pub mod body;
+pub mod changes;
+pub mod check;
 pub mod cluster;
+pub mod collection;
 pub mod domain;
 pub mod folder;
+pub mod item;
 pub mod mail;
 pub mod message;
 pub mod notify;
+pub mod prune;
 pub mod queue;
 pub mod undo;
 

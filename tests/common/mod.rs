@@ -83,6 +83,11 @@ impl TestDb {
             .unwrap()
     }
 
+    /// Panics unless every counter of the account equals what it counts.
+    pub async fn assert_adds_up(&self, account: AccountId) {
+        assert_eq!(self.store.check_account(account).await.unwrap(), []);
+    }
+
     /// A statement on one account (`$1`), for what no store function should be able to do, such as ageing a row.
     pub async fn tamper(&self, sql: &'static str, account: AccountId) -> u64 {
         sqlx::query(sql)

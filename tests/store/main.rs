@@ -3,5 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod body;
+mod folder;
 mod mail;
 mod queue;
