@@ -151,7 +151,7 @@ impl Write {
     /// Renames a folder and everything below it (RFC 9051 6.3.6).
     ///
     /// # Errors
-    /// [`Refusal::NoFolder`], [`Refusal::Exists`].
+    /// [`Refusal::NoFolder`], [`Refusal::Exists`], [`Refusal::Invalid`] when it would move into itself.
     pub async fn rename_folder(&mut self, folder: FolderId, new_name: &str) -> Result<(), Refusal> {
         let old: String =
             sqlx::query_scalar("select name from folder where account_id = $1 and folder_id = $2")
@@ -161,6 +161,15 @@ impl Write {
                 .await
                 .map_err(StoreError::from)?
                 .ok_or(Refusal::NoFolder)?;
+        if old == new_name {
+            return Ok(());
+        }
+        if new_name
+            .strip_prefix(&old)
+            .is_some_and(|below| below.starts_with('/'))
+        {
+            return Err(Refusal::Invalid("a folder cannot move into itself"));
+        }
         let taken: bool = sqlx::query_scalar(
             "select exists (
                  select from folder n

@@ -1,5 +1,8 @@
 //! Bodies: dedupe, chunks, taking over the spool, ranges, purging.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use postamt::model::{Charge, SpoolId};
@@ -7,7 +10,7 @@ use postamt::store::body::{CHUNK_BYTES, Place, Stored};
 use sha2::{Digest, Sha256};
 
 use crate::common::TestDb;
-use crate::common::fixtures::{Letter, quiet, stored};
+use crate::common::fixtures::{Letter, deliver, quiet, stored};
 
 /// Bytes that no chunk border can hide in.
 fn pattern(len: usize) -> Vec<u8> {
@@ -303,28 +306,24 @@ async fn the_purge_takes_only_what_nobody_needs() {
 async fn a_purge_beside_deliveries_of_the_same_bytes_never_takes_them() {
     let db = TestDb::new().await;
     let anna = db.account("anna@x.test", 1 << 30).await;
-    let letter = Letter::subject("again and again");
+    let letters: Vec<Letter> = (0..12)
+        .map(|n| Letter::subject(&format!("again {n}")))
+        .collect();
     let old = "update body set touched_at = now() - interval '2 hours' where account_id = $1";
-    let mut tasks = tokio::task::JoinSet::new();
-    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    for _ in 0..4 {
-        let (store, letter, id, inbox) = (db.store.clone(), letter.clone(), anna.id, anna.inbox());
-        tasks.spawn(async move {
-            for _ in 0..40 {
-                let (added, committed) =
-                    crate::common::fixtures::deliver(&store, id, inbox, &letter)
-                        .await
-                        .unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let mut writers = tokio::task::JoinSet::new();
+    for w in 0..3_usize {
+        let (store, letters, id, inbox) =
+            (db.store.clone(), letters.clone(), anna.id, anna.inbox());
+        writers.spawn(async move {
+            for n in 0..40 {
+                let letter = &letters[(n * (w + 5)) % letters.len()];
+                let (added, committed) = deliver(&store, id, inbox, letter).await.unwrap();
                 quiet(committed);
-                let mut w = store
-                    .draft()
-                    .await
-                    .unwrap()
-                    .lock(id, Charge::NONE)
-                    .await
-                    .unwrap();
-                w.expunge(inbox, &[added.uid.0], None).await.unwrap();
-                quiet(w.commit().await.unwrap());
+                let draft = store.draft().await.unwrap();
+                let mut write = draft.lock(id, Charge::NONE).await.unwrap();
+                write.expunge(inbox, &[added.uid.0], None).await.unwrap();
+                quiet(write.commit().await.unwrap());
             }
         });
     }
@@ -332,19 +331,22 @@ async fn a_purge_beside_deliveries_of_the_same_bytes_never_takes_them() {
         let (store, id, pool, done) = (db.store.clone(), anna.id, db.pool.clone(), done.clone());
         tokio::spawn(async move {
             let mut purged = 0;
-            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            while !done.load(Ordering::Relaxed) {
                 sqlx::query(old).bind(id).execute(&pool).await.unwrap();
                 purged += store.purge_bodies(id, 60).await.unwrap();
             }
             purged
         })
     };
-    while let Some(task) = tasks.join_next().await {
-        task.unwrap();
+    while let Some(writer) = writers.join_next().await {
+        writer.unwrap();
     }
-    db.deliver(&anna, anna.inbox(), &letter).await;
-    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    for letter in &letters {
+        db.deliver(&anna, anna.inbox(), letter).await;
+    }
+    done.store(true, Ordering::Relaxed);
     assert!(purger.await.unwrap() > 0, "the purge had something to do");
-    db.store.purge_bodies(anna.id, 60).await.unwrap();
+    let bodies = "select count(*) from body where account_id = $1";
+    assert_eq!(db.number(bodies, anna.id).await, 12);
     db.assert_adds_up(anna.id).await;
 }
