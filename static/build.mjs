@@ -19,7 +19,7 @@ const modules = path.join(root, "node_modules");
 const dist = path.join(here, "dist");
 
 // Bundles that carry a promise about their size (gzip bytes); a larger one fails the build.
-const BUDGET = { "app.js": 30 * 1024, "editor.js": 33 * 1024, "auth.js": 1024, "app.css": 14 * 1024, "icons.svg": 8 * 1024 };
+const BUDGET = { "app.js": 30 * 1024, "editor.js": 33 * 1024, "auth.js": 1024, "compose.js": 10 * 1024, "app.css": 14 * 1024, "icons.svg": 8 * 1024 };
 
 const LICENCES = new Set(["MIT", "ISC", "0BSD", "BSD-0-Clause", "OFL-1.1", "Apache-2.0", "(MPL-2.0 OR Apache-2.0)"]);
 
@@ -63,7 +63,7 @@ async function bundle() {
     absWorkingDir: root,
     entryPoints: [
       "static/css/editor.css", "static/css/print.css", "static/css/app.css",
-      "static/ts/auth.ts", "static/ts/editor.ts", "static/ts/app.ts",
+      "static/ts/auth.ts", "static/ts/editor.ts", "static/ts/compose.ts", "static/ts/app.ts",
     ],
     outdir: dist,
     entryNames: "[name]",

@@ -23,7 +23,7 @@
 //   <template id="reader-empty">what an empty reader shows</template>
 //
 // Regions that refresh themselves (the block `list` is exactly <section id="list">…</section>, and so on):
-//   #list    hx-get="{this list's address}" hx-trigger="mail:list from:body" hx-swap="outerMorph" hx-sync="this:replace"
+//   #list    data-href="{this list's address}": list.ts fetches it (block `list`), or only the rows that are seen
 //   #folders hx-get="/mail/folders/column?at={folder}" hx-trigger="mail:folders from:body" hx-swap="outerMorph"
 //   #quota   hx-get="/mail/quota" hx-trigger="mail:quota from:body" hx-swap="outerHTML"
 //
@@ -36,3 +36,39 @@
 
 import "htmx.org";
 import "htmx.org/dist/ext/hx-preload.js";
+import { startActions } from "./actions";
+import { register, start } from "./core";
+import { startDocks } from "./dock";
+import { startDrag } from "./drag";
+import { startHtmx } from "./htmx-page";
+import { startKeys } from "./keys";
+import { mailList, startList } from "./list";
+import { startLive } from "./live";
+import { startMail } from "./mail";
+import { page } from "./page";
+import { mailBody, reader, startReader } from "./reader";
+import { watchConnection, watchSession } from "./session";
+import { banner, startMenus, theme } from "./theme";
+import { hold, startToasts } from "./toast";
+
+register("mail-list", mailList);
+register("reader", reader);
+register("mail-body", mailBody);
+register("theme", theme);
+register("banner", banner);
+register("toast", (node) => { hold(node, 8000); });
+
+startToasts();
+startHtmx();
+startMenus();
+startActions();
+startList();
+startReader();
+startMail();
+startDrag();
+startKeys();
+startDocks();
+start();
+watchSession();
+watchConnection();
+if (page().address) startLive();
