@@ -83,6 +83,9 @@ pub enum CommandError {
     /// A CR, LF or NUL inside the line.
     #[error("a bare CR, LF or NUL in a command")]
     BareControl,
+    /// A line beyond the limit; the reader says so.
+    #[error("the line is too long")]
+    TooLong,
     /// No command of ours.
     #[error("unknown command")]
     Unknown,

@@ -12,6 +12,7 @@ use super::command::CommandError;
 use super::content::ContentError;
 use super::params::ParamError;
 use super::path::PathError;
+use crate::error::Refusal;
 
 /// An answer to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +130,7 @@ impl From<CommandError> for Reply {
             CommandError::BareControl => {
                 Self::new(500, Status(5, 5, 2), "Bare CR, LF or NUL in a command")
             }
+            CommandError::TooLong => Self::new(500, Status(5, 5, 6), "Line is too long"),
             CommandError::Unknown => Self::new(500, Status(5, 5, 2), "Command not recognized"),
             CommandError::NotImplemented => {
                 Self::new(502, Status(5, 5, 1), "Command not implemented")
@@ -222,6 +224,108 @@ pub fn stopping() -> Reply {
 #[must_use]
 pub fn unavailable() -> Reply {
     Reply::new(451, Status(4, 3, 0), "Temporary trouble, try again later")
+}
+
+/// What a service refused, in SMTP's words. A full mailbox is temporary: who knows that the message can
+/// never fit says [`never_fits`] instead.
+#[must_use]
+pub fn refused(refusal: &Refusal) -> Reply {
+    match refusal {
+        Refusal::OverQuota { .. } => mailbox_full(),
+        Refusal::TooLarge { .. } => too_large(),
+        Refusal::NoFolder | Refusal::NoMessage | Refusal::NotFound => unknown_user(),
+        Refusal::Exists | Refusal::Stale | Refusal::Invalid(_) => {
+            Reply::new(554, Status(5, 6, 0), "Message is not valid")
+        }
+        Refusal::NotAllowed => Reply::new(553, Status(5, 7, 1), "Not allowed"),
+        Refusal::TooMany { .. } => {
+            Reply::new(450, Status(4, 7, 1), "Too many messages, try again later")
+        }
+        Refusal::StorageFull(_) => {
+            Reply::new(452, Status(4, 3, 1), "Storage is full, try again later")
+        }
+        Refusal::Unavailable(_) | Refusal::Internal(_) => unavailable(),
+    }
+}
+
+/// Nobody can sign in at the moment; nothing is said about the password (RFC 4954 6).
+#[must_use]
+pub fn cannot_sign_in_now() -> Reply {
+    Reply::new(
+        454,
+        Status(4, 7, 0),
+        "Sign-in is not possible now, try again later",
+    )
+}
+
+/// The recipient does not exist (S-30).
+#[must_use]
+pub fn unknown_user() -> Reply {
+    Reply::new(550, Status(5, 1, 1), "No such user here")
+}
+
+/// The recipient exists and takes no mail.
+#[must_use]
+pub fn disabled_user() -> Reply {
+    Reply::new(550, Status(5, 2, 1), "Mailbox is disabled")
+}
+
+/// The recipient is not ours, and the client has not signed in (S-30).
+#[must_use]
+pub fn relaying_denied() -> Reply {
+    Reply::new(550, Status(5, 7, 1), "Relaying denied")
+}
+
+/// An address literal elsewhere: mail to bare addresses is not sent out, it would reach inside networks.
+#[must_use]
+pub fn bad_destination() -> Reply {
+    Reply::new(550, Status(5, 1, 2), "Mail to address literals is not sent")
+}
+
+/// The sender is not an address of the account (S-31).
+#[must_use]
+pub fn not_your_address() -> Reply {
+    Reply::new(553, Status(5, 7, 1), "Sender is not an address of yours")
+}
+
+/// The message has been here before (S-34).
+#[must_use]
+pub fn loops() -> Reply {
+    Reply::new(554, Status(5, 4, 6), "The message loops")
+}
+
+/// There is no room now.
+#[must_use]
+pub fn mailbox_full() -> Reply {
+    Reply::new(452, Status(4, 2, 2), "Mailbox is full")
+}
+
+/// There never will be room: the message is larger than the whole quota.
+#[must_use]
+pub fn never_fits() -> Reply {
+    Reply::new(552, Status(5, 2, 2), "Message is larger than the mailbox")
+}
+
+/// A source sends more than its share.
+#[must_use]
+pub fn source_is_too_busy() -> Reply {
+    Reply::new(
+        450,
+        Status(4, 7, 1),
+        "Too many messages from you, try again later",
+    )
+}
+
+/// A chunk that was not the last one (RFC 3030 2).
+#[must_use]
+pub fn chunk_taken(size_bytes: u64) -> Reply {
+    Reply::new(250, Status(2, 0, 0), &format!("{size_bytes} octets taken"))
+}
+
+/// The message is committed (S-01).
+#[must_use]
+pub fn stored(id: &str) -> Reply {
+    Reply::new(250, Status(2, 6, 0), &format!("Message taken as {id}"))
 }
 
 /// Puts a reply together from its lines, as a client receives it.

@@ -160,7 +160,7 @@ mod tests {
             messages_per_source: 3,
             bytes_per_source: 1_000,
             unknown_recipients_per_source: 2,
-            guesser_refused_for: Duration::from_secs(1_800),
+            guesser_refused_for: Duration::from_mins(30),
             ..Smtp::default()
         })
     }
@@ -174,7 +174,7 @@ mod tests {
         assert!(!sources.message(source(1), now));
         assert!(sources.message(source(2), now), "another source");
         assert!(!sources.message(source(1), now + Duration::from_secs(59)));
-        assert!(sources.message(source(1), now + Duration::from_secs(60)));
+        assert!(sources.message(source(1), now + Duration::from_mins(1)));
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
         assert!(sources.message(source(1), now));
         sources.bytes(source(1), 1, now);
         assert!(!sources.message(source(1), now));
-        assert!(sources.message(source(1), now + Duration::from_secs(60)));
+        assert!(sources.message(source(1), now + Duration::from_mins(1)));
     }
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
         assert!(!sources.is_refused(source(1), now));
         assert!(!sources.unknown_recipient(source(1), now));
         assert!(sources.is_refused(source(1), now + Duration::from_secs(1_799)));
-        assert!(!sources.is_refused(source(1), now + Duration::from_secs(1_800)));
+        assert!(!sources.is_refused(source(1), now + Duration::from_mins(30)));
         assert!(!sources.is_refused(source(2), now));
         let later = now + Duration::from_secs(601);
         assert!(sources.unknown_recipient(source(3), now));
