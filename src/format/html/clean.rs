@@ -158,8 +158,6 @@ struct Frame {
     /// The next node to look at, and where its copy goes.
     next: Option<Id>,
     into: Id,
-    /// A link whose text is complete when this frame ends.
-    link: Option<(Id, String)>,
 }
 
 struct Cleaner<'o> {
@@ -200,16 +198,17 @@ impl<'o> Cleaner<'o> {
         };
         self.copy(parsed, top, into);
 
-        let content = settle(&self.out)?;
+        let (mut tree, top) = settle(self.out)?;
         let mut cleaned = self.cleaned;
-        cleaned.empty = !self
-            .out
-            .walk(Tree::ROOT)
-            .any(|(id, _)| match self.out.kind(id) {
-                Kind::Text(text) => !text.trim().is_empty(),
-                Kind::Element(e) => &*e.name == "img",
-                _ => false,
-            });
+        cleaned.empty = !tree.walk(top).any(|(id, _)| match tree.kind(id) {
+            Kind::Text(text) => !text.trim().is_empty(),
+            Kind::Element(e) => &*e.name == "img",
+            _ => false,
+        });
+        if self.opts.purpose == Purpose::Read {
+            cleaned.suspicious_links = mark_links(&mut tree, top, self.opts.link_warning);
+        }
+        let content = tree::serialise(&tree, top);
         cleaned.html = if self.sheet.is_empty() {
             content
         } else {
@@ -280,16 +279,10 @@ impl<'o> Cleaner<'o> {
         let mut open = vec![Frame {
             next: parsed.first(from),
             into,
-            link: None,
         }];
         while let Some(frame) = open.last_mut() {
             let Some(id) = frame.next else {
-                if let Some(frame) = open.pop()
-                    && let Some((anchor, target)) = frame.link
-                    && let Some(parent) = open.last()
-                {
-                    self.warn(anchor, &target, parent.into);
-                }
+                open.pop();
                 continue;
             };
             frame.next = parsed.next(id);
@@ -324,7 +317,6 @@ impl<'o> Cleaner<'o> {
                 return Some(Frame {
                     next: parsed.first(id),
                     into,
-                    link: None,
                 });
             }
             Treatment::Keep => {}
@@ -334,11 +326,10 @@ impl<'o> Cleaner<'o> {
             return None;
         }
         let mut element = self.common(source);
-        let mut link = None;
         if name == "img" {
             self.pictures.picture(source, &mut element)?;
         } else if name == "a" {
-            link = self.anchor(source, &mut element);
+            self.anchor(source, &mut element);
         }
         let reading_picture = name == "img" && self.opts.purpose == Purpose::Read;
         if reading_picture && element.attr("src").is_some() && has_picture_shape(&element) {
@@ -350,7 +341,6 @@ impl<'o> Cleaner<'o> {
         Some(Frame {
             next: parsed.first(id),
             into: copy,
-            link: link.map(|target| (copy, target)),
         })
     }
 
@@ -436,8 +426,8 @@ impl<'o> Cleaner<'o> {
         }
     }
 
-    /// Set the attributes of a link; where it leads when its text is to be compared with that.
-    fn anchor(&mut self, source: &Element, element: &mut Element) -> Option<String> {
+    /// Set the attributes of a link, or `None`: it leads nowhere.
+    fn anchor(&mut self, source: &Element, element: &mut Element) -> Option<()> {
         let reading = self.opts.purpose == Purpose::Read;
         match link::target(source.attr("href")?)? {
             Target::Fragment(name) => {
@@ -445,42 +435,40 @@ impl<'o> Cleaner<'o> {
                 if reading {
                     element.set("href", format!("#{}", own_name(&name, self.opts.prefix)?));
                 }
-                None
+                return Some(());
             }
-            Target::Part(id) => {
-                let address = match self.opts.purpose {
-                    Purpose::Read => (self.opts.cid)(&id)?,
-                    Purpose::Edit | Purpose::Send => return None,
-                };
-                element.set("href", address);
-                outside(element);
-                None
-            }
-            Target::Address(address) => {
-                element.set("href", address.clone());
-                if reading {
-                    outside(element);
-                }
-                reading.then_some(address)
-            }
+            Target::Part(id) if reading => element.set("href", (self.opts.cid)(&id)?),
+            Target::Part(_) => return None,
+            Target::Address(address) => element.set("href", address),
         }
+        if reading {
+            element.set("target", "_blank");
+            element.set("rel", "noopener noreferrer nofollow");
+        }
+        Some(())
     }
+}
 
-    /// Put a mark behind a link whose text names another host.
-    fn warn(&mut self, anchor: Id, target: &str, parent: Id) {
-        let text = self.out.text_of(anchor, 500);
-        let Some(host) = link::other_host(head_of(&text, 500), target) else {
-            return;
-        };
-        self.cleaned.suspicious_links += 1;
+/// Put a mark behind every link whose text names another host; how many there were.
+fn mark_links(tree: &mut Tree, top: Id, warning: &str) -> usize {
+    let found: Vec<(Id, String)> = tree
+        .walk(top)
+        .filter_map(|(id, _)| {
+            let link = tree.element(id).filter(|e| &*e.name == "a")?;
+            let target = link.attr("href")?;
+            let text = tree.text_of(id, 500);
+            Some((id, link::other_host(head_of(&text, 500), target)?))
+        })
+        .collect();
+    for (link, host) in &found {
         let mut mark = Element::new("span");
         mark.set("class", WARNING_CLASS);
         mark.set("style", WARNING_STYLE);
-        let mark = self.out.create(Kind::Element(mark));
-        self.out.append(parent, mark);
-        self.out
-            .append_text(mark, &self.opts.link_warning.replace("{host}", &host));
+        let mark = tree.create(Kind::Element(mark));
+        tree.insert_after(*link, mark);
+        tree.append_text(mark, &warning.replace("{host}", host));
     }
+    found.len()
 }
 
 /// The `div` that an earlier cleaning put around everything, when there is nothing beside it.
@@ -506,8 +494,8 @@ fn existing_wrapper(parsed: &Tree, body: Id, root: &str) -> Option<Id> {
     found
 }
 
-/// Write the tree so that it parses to itself, or `None` when it does not come to rest or is too large.
-fn settle(out: &Tree) -> Option<String> {
+/// The tree as it parses from its own text, or `None` when it does not come to rest or is too large.
+fn settle(out: Tree) -> Option<(Tree, Id)> {
     // The shown document has `html` and `body` above, and a few nodes beside.
     let fits = out.len() + 16 <= MAX_NODES
         && out
@@ -516,18 +504,14 @@ fn settle(out: &Tree) -> Option<String> {
     if !fits {
         return None;
     }
-    let mut text = tree::serialise(out, Tree::ROOT);
-    let mut again = parse::parse(&text)?;
-    if again.same_below(again.body()?, out, Tree::ROOT) {
-        return Some(text);
-    }
-    for _ in 1..SETTLING_ROUNDS {
-        text = tree::serialise(&again, again.body()?);
-        let third = parse::parse(&text)?;
-        if third.same_below(third.body()?, &again, again.body()?) {
-            return Some(text);
+    let (mut tree, mut top) = (out, Tree::ROOT);
+    for _ in 0..SETTLING_ROUNDS {
+        let again = parse::parse(&tree::serialise(&tree, top))?;
+        let body = again.body()?;
+        if again.same_below(body, &tree, top) {
+            return Some((tree, top));
         }
-        again = third;
+        (tree, top) = (again, body);
     }
     None
 }
@@ -538,11 +522,6 @@ fn join_styles(first: String, second: String) -> String {
         (_, true) => first,
         _ => format!("{first};{second}"),
     }
-}
-
-fn outside(link: &mut Element) {
-    link.set("target", "_blank");
-    link.set("rel", "noopener noreferrer nofollow");
 }
 
 pub(super) fn add_class(element: &mut Element, name: &str) {

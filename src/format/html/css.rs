@@ -324,18 +324,20 @@ impl Value {
         Ok(format!("{name}:{}{important}", self.out))
     }
 
-    fn write(&mut self, token: &Token<'_>) -> Result<(), Failed> {
-        self.gap();
-        token
-            .to_css(&mut self.out)
-            .map_err(|_| Failed::unexpected_token())
+    fn write(&mut self, token: &Token<'_>) {
+        self.push(&token.to_css_string());
     }
 
-    fn gap(&mut self) {
-        if self.space && !self.out.is_empty() && !self.out.ends_with(['(', ' ', ',']) {
+    /// Add a token. Two that stood side by side get a space between them, so that they stay two: `fixed.5em`
+    /// is two tokens, `fixed0.5em` is one.
+    fn push(&mut self, text: &str) {
+        let after = self.out.is_empty() || self.out.ends_with(['(', ' ', ',']);
+        let tight = self.out.ends_with(['/', '*']) || text.starts_with(['/', '*']);
+        if !after && (self.space || !tight) {
             self.out.push(' ');
         }
         self.space = false;
+        self.out.push_str(text);
     }
 
     fn tokens(
@@ -352,8 +354,10 @@ impl Value {
             }
             match &token {
                 Token::WhiteSpace(_) | Token::Comment(_) => self.space = true,
-                Token::Ident(word) if is_tame(word) => self.write(&token)?,
-                Token::Hash(word) | Token::IDHash(word) if is_tame(word) => self.write(&token)?,
+                Token::Ident(word) if is_word(word) => self.write(&token),
+                Token::Hash(word) | Token::IDHash(word) if is_hex_colour(word) => {
+                    self.write(&token);
+                }
                 Token::Number { value, .. } => self.number(*value, &token)?,
                 Token::Percentage { unit_value, .. } => {
                     self.number(*unit_value * 100.0, &token)?;
@@ -368,14 +372,14 @@ impl Value {
                     self.space = false;
                     self.out.push(',');
                 }
-                Token::Delim('/') => self.write(&token)?,
-                Token::Delim('+' | '-' | '*') if depth > 0 => self.write(&token)?,
+                Token::Delim('/') => self.write(&token),
+                Token::Delim('+' | '-' | '*') if depth > 0 => self.write(&token),
                 Token::Delim('!') if depth == 0 => {
                     input.expect_ident_matching("important")?;
                     self.important = true;
                 }
-                Token::QuotedString(text) if self.property == Property::Font && is_tame(text) => {
-                    self.write(&token)?;
+                Token::QuotedString(text) if self.property == Property::Font && is_font(text) => {
+                    self.write(&token);
                 }
                 Token::UnquotedUrl(address) if self.property == Property::BackgroundImage => {
                     self.picture(address, picture)?;
@@ -396,17 +400,16 @@ impl Value {
             return Err(Failed::unexpected_token());
         }
         if self.property == Property::Margin && value <= 0.0 {
-            self.gap();
-            self.out.push('0');
-            return Ok(());
+            self.push("0");
+        } else {
+            self.write(token);
         }
-        self.write(token)
+        Ok(())
     }
 
     fn picture(&mut self, address: &str, picture: &mut Picture<'_>) -> Result<(), Failed> {
         let address = picture(address).ok_or_else(Failed::unexpected_token)?;
-        self.gap();
-        self.out.push_str("url(");
+        self.push("url(");
         serialize_string(&address, &mut self.out).map_err(|_| Failed::unexpected_token())?;
         self.out.push(')');
         Ok(())
@@ -447,8 +450,7 @@ impl Value {
         if depth >= MAX_NESTING {
             return Err(Failed::unexpected_token());
         }
-        self.gap();
-        self.out.push_str(open);
+        self.push(open);
         input.parse_nested_block(|inner| self.tokens(inner, depth + 1, picture))?;
         self.space = false;
         self.out.push(')');
@@ -468,7 +470,7 @@ fn background(input: &mut Parser<'_>, picture: &mut Picture<'_>) -> Result<Strin
     while let Ok(token) = input.next() {
         let token = token.clone();
         match &token {
-            Token::Hash(word) | Token::IDHash(word) if is_tame(word) => {
+            Token::Hash(word) | Token::IDHash(word) if is_hex_colour(word) => {
                 colour = Some(token.to_css_string());
             }
             Token::Ident(word) if is_colour_word(word) => colour = Some(word.to_ascii_lowercase()),
@@ -523,12 +525,23 @@ fn is_colour_word(word: &str) -> bool {
         || cssparser::color::parse_named_color(word).is_ok()
 }
 
-/// A word or string with nothing in it that any later reader could take for markup.
-fn is_tame(word: &str) -> bool {
-    word.len() <= 200
-        && !word
+fn is_hex_colour(word: &str) -> bool {
+    matches!(word.len(), 3 | 4 | 6 | 8) && word.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// A word that is written without an escape.
+fn is_word(word: &str) -> bool {
+    (1..=100).contains(&word.len())
+        && word
             .chars()
-            .any(|c| c.is_control() || matches!(c, '<' | '>' | '{' | '}' | '\\' | '\u{fffd}'))
+            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+}
+
+fn is_font(name: &str) -> bool {
+    (1..=100).contains(&name.len())
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '+' | '&'))
 }
 
 fn is_unit(unit: &str) -> bool {

@@ -37,6 +37,9 @@ pub const MAX_NODES: usize = 100_000;
 pub const MAX_ATTRIBUTES: usize = 500;
 /// Sum of the open depth over all tags: the length of the walks that html5ever does.
 const MAX_WORK: u64 = 10_000_000;
+/// A tag like `b` is compared with the open ones of its kind, attribute by attribute (HTML 13.2.4.3), so it
+/// counts this many times.
+const FORMATTING_WORK: u64 = 10;
 /// Longest piece fed between two looks at the counters.
 const PIECE: usize = 512;
 
@@ -210,9 +213,7 @@ impl TokenSink for Gate {
                     return TokenSinkResult::Continue;
                 }
                 keep_known_attributes(&mut tag);
-                let depth = self.builder.sink.depth.get();
-                self.work
-                    .set(self.work.get() + u64::try_from(depth).unwrap_or(u64::MAX / 2) + 1);
+                self.count_work(&tag);
                 self.builder.process_token(Token::TagToken(tag), line)
             }
             other => {
@@ -229,6 +230,16 @@ impl TokenSink for Gate {
     fn adjusted_current_node_present_but_not_in_html_namespace(&self) -> bool {
         self.builder
             .adjusted_current_node_present_but_not_in_html_namespace()
+    }
+}
+
+impl Gate {
+    fn count_work(&self, tag: &Tag) {
+        let depth = u64::try_from(self.builder.sink.depth.get()).unwrap_or(u64::MAX);
+        let formatting = tag.kind == TagKind::StartTag && rules::is_formatting(&tag.name);
+        let times = if formatting { FORMATTING_WORK } else { 1 };
+        let work = depth.saturating_add(1).saturating_mul(times);
+        self.work.set(self.work.get().saturating_add(work));
     }
 }
 

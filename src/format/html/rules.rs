@@ -192,6 +192,25 @@ pub(super) fn is_void(name: &str) -> bool {
     matches!(name, "br" | "col" | "hr" | "img" | "wbr")
 }
 
+/// Elements that the parser opens again after they were closed by another (HTML 13.2.4.3).
+pub(super) fn is_formatting(name: &str) -> bool {
+    matches!(
+        name,
+        "a" | "b"
+            | "big"
+            | "code"
+            | "em"
+            | "font"
+            | "i"
+            | "s"
+            | "small"
+            | "strike"
+            | "strong"
+            | "tt"
+            | "u"
+    )
+}
+
 /// Elements that begin on a line of their own when a message is written as text.
 pub(super) fn is_block(name: &str) -> bool {
     matches!(

@@ -192,6 +192,14 @@ impl Tree {
         }
     }
 
+    pub fn insert_after(&mut self, sibling: Id, child: Id) {
+        match (self.next(sibling), self.parent(sibling)) {
+            (Some(next), _) => self.insert_before(next, child),
+            (None, Some(parent)) => self.append(parent, child),
+            (None, None) => {}
+        }
+    }
+
     pub fn detach(&mut self, id: Id) {
         let (parent, prev, next) = {
             let node = self.node_mut(id);
