@@ -51,23 +51,26 @@ export async function act(what: Act): Promise<void> {
     }
   } else what.ids.forEach((id) => body.append("ids", id));
   if (what.quiet) body.set("quiet", "1");
-  const back = show(what);
+  const { back, done } = show(what);
   const answer = await post("/mail/do", body);
   if (!answer?.ok) {
     back();
-    failed(answer ? undefined : () => void act(what));
+    // 409: the list is not what it was when it was chosen from.
+    if (answer?.status === 409) list.refresh();
+    failed(answer && answer.status < 500 ? undefined : () => void act(what));
     return;
   }
   const text = await answer.text();
   if (text.trim()) await htmx.swap({ text, target: document.body, sourceElement: document.body, swap: "none" });
-  for (const row of document.querySelectorAll("#rows .row.gone")) row.remove();
+  done();
   if (everything) list.refresh();
 }
 
-/** The change on the screen; returns what takes it back. */
-function show(what: Act): () => void {
+/** The change on the screen; `back` takes it back, `done` lets go of what left. */
+function show(what: Act): { back: () => void; done: () => void } {
   const rows = what.ids.map(list.rowOf).filter((row) => row !== null);
   const undo: (() => void)[] = [];
+  let kept = true;
   if (leaves(what)) {
     const going = new Set(what.ids);
     const opened = document.getElementById("reader")?.dataset.row ?? "";
@@ -79,7 +82,7 @@ function show(what: Act): () => void {
     const total = Number(grid?.dataset.total ?? 0);
     for (const row of rows) {
       row.classList.add("out");
-      const timer = setTimeout(() => { row.classList.replace("out", "gone"); list.paint(); }, matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 160);
+      const timer = setTimeout(() => { row.classList.replace("out", "gone"); if (!kept) row.remove(); list.paint(); }, matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 160);
       undo.push(() => { clearTimeout(timer); row.classList.remove("out", "gone"); });
     }
     if (grid) {
@@ -95,7 +98,10 @@ function show(what: Act): () => void {
     for (const row of rows) undo.push(flag(row, what.op ?? ""));
     if (what.op === "star" || what.op === "unstar") undo.push(...stars(what));
   }
-  return () => { undo.forEach((back) => back()); list.paint(); };
+  return {
+    back: () => { undo.forEach((one) => one()); list.paint(); },
+    done: () => { kept = false; rows.forEach((row) => { if (row.matches(".gone")) row.remove(); }); },
+  };
 }
 
 function closeToList(): void {

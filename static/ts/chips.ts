@@ -54,9 +54,12 @@ export const chips: Controller = (line, signal) => {
   };
   const pill = (person: Person, i: number): HTMLElement => {
     const ok = valid(person.address);
-    const node = el("span", { class: ok ? "pill" : "pill bad", tabindex: "-1", role: "button", draggable: "true", title: person.address, "aria-label": `${person.name || person.address}${ok ? "" : `, ${t("bad-address")}`}. ${t("pill-hint")}` });
+    const node = el("span", { class: ok ? "pill" : "pill bad", tabindex: "-1", role: "button", draggable: "true", title: person.address, "aria-description": t("pill-hint") });
     const letters = person.initials ?? (person.name || person.address).split(/[\s.@]+/).slice(0, 2).map((w) => w[0] ?? "").join("").toUpperCase();
-    node.append(el("span", { class: `av k${person.hue ?? 8}`, "aria-hidden": "true" }, letters.slice(0, 2)), el("span", { class: "ell" }, person.name || person.address));
+    const picture = el("span", { class: `av k${person.hue ?? 8}`, "aria-hidden": "true" });
+    picture.dataset.letters = letters.slice(0, 2);
+    node.append(picture, el("span", { class: "ell" }, person.name || person.address));
+    if (!ok) node.append(el("span", { class: "vh" }, t("bad-address")));
     node.addEventListener("keydown", (e) => {
       const pills = [...box.querySelectorAll<HTMLElement>(".pill")];
       if (e.key === "Delete" || e.key === "Backspace") { remove(i); (box.querySelectorAll<HTMLElement>(".pill")[i] ?? input).focus(); }
