@@ -45,6 +45,7 @@ pub use part::{
 };
 pub use read::{Importance, Parsed, Unsubscribe, parse};
 pub use search::{FoldedWord, SearchText, fold, fold_words};
+pub use wire::body_of_structure;
 
 /// The languages the program writes mail in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
