@@ -415,6 +415,7 @@ create table tombstone (
     primary key (account_id, kind, parent_id, modseq, first_id)
 );
 create index tombstone_age on tombstone (account_id, deleted_at);
+create index tombstone_change on tombstone (account_id, modseq);
 
 -- What a user deleted for good, restorable for a time. email_id: the message whose row and bytes stay for it.
 create table removed (

@@ -485,4 +485,56 @@ impl Store {
         .fetch_all(self.pool())
         .await?)
     }
+
+    /// Places whose message came or changed after `since`, up to `upto`: what open pages hear.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn messages_changed(
+        &self,
+        account: AccountId,
+        since: ModSeq,
+        upto: ModSeq,
+        limit: i64,
+    ) -> Result<Vec<PlaceRow>, StoreError> {
+        Ok(sqlx::query_as(
+            "select m.folder_id, m.uid, m.email_id, m.thread_id, m.flags, m.created_modseq, m.modseq
+               from folder f
+               join message m on m.account_id = f.account_id and m.folder_id = f.folder_id and m.modseq > $2
+              where f.account_id = $1
+                and f.content_modseq > $2
+                and m.modseq <= $3
+              limit $4",
+        )
+        .bind(account)
+        .bind(since)
+        .bind(upto)
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// Kinds and parents of what left after `since`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn parents_with_tombstones(
+        &self,
+        account: AccountId,
+        since: ModSeq,
+        upto: ModSeq,
+    ) -> Result<Vec<(String, i64)>, StoreError> {
+        Ok(sqlx::query_as(
+            "select distinct kind, parent_id
+               from tombstone
+              where account_id = $1
+                and modseq > $2
+                and modseq <= $3",
+        )
+        .bind(account)
+        .bind(since)
+        .bind(upto)
+        .fetch_all(self.pool())
+        .await?)
+    }
 }

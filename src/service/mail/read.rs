@@ -80,6 +80,14 @@ impl Mail {
         })
     }
 
+    /// What fills the account.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] when the account is gone.
+    pub async fn usage(&self, account: AccountId) -> Result<crate::store::account::Usage, Refusal> {
+        self.store.usage(account).await?.ok_or(Refusal::NotFound)
+    }
+
     /// The messages of a conversation, oldest first, wherever they lie.
     ///
     /// # Errors
@@ -211,6 +219,24 @@ impl Mail {
             .await
             .map_err(|_| Refusal::Internal("the byte budget is closed"))?;
         Ok(self.store.body_whole(account, email.body_id).await?)
+    }
+
+    /// The header block of a message, at most as much of it as is kept.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn header_block(
+        &self,
+        account: AccountId,
+        email: &EmailRow,
+    ) -> Result<Vec<u8>, Refusal> {
+        let parts = Self::parts(&email.parts)?;
+        let end = parts.first().map_or(0, |p| p.body_start);
+        let len = i64::try_from(end.min(self.config.smtp.header_block)).unwrap_or(0);
+        Ok(self
+            .store
+            .body_range(account, email.body_id, 0, len)
+            .await?)
     }
 
     /// The whole message as a stream of chunks, as it was stored.

@@ -120,6 +120,7 @@ to = An
 cc = Cc
 bcc = Bcc
 from = Von
+name = Name
 subject = Betreff
 no-subject = (kein Betreff)
 attachment = Anhang

@@ -120,6 +120,7 @@ to = To
 cc = Cc
 bcc = Bcc
 from = From
+name = Name
 subject = Subject
 no-subject = (no subject)
 attachment = Attachment

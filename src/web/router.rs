@@ -1,0 +1,106 @@
+//! All addresses of the browser's door, and what every answer passes through.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+
+use super::error::{LANG, WebError, redirect};
+use super::headers::{self, Policy};
+use super::me::Signed;
+use super::{assets, live, mail};
+use crate::error::Refusal;
+use crate::i18n::Lang;
+use crate::service::App;
+
+/// The browser's door. The caller wraps it in TLS and gives it the peer's address.
+pub fn router(app: App) -> Router {
+    let policy = Policy::default();
+    Router::new()
+        .route("/", get(|| async { redirect("/mail/inbox") }))
+        .route("/events", get(live::events))
+        .route("/events/since", get(live::since))
+        .merge(mail::routes())
+        .layer(DefaultBodyLimit::max(app.config.web.form_body))
+        .layer(middleware::from_fn_with_state(app.clone(), own_origin))
+        .layer(middleware::from_fn(in_language))
+        .route("/assets/{name}", get(assets::serve))
+        .fallback(|| async { WebError::from(Refusal::NotFound) })
+        .layer(middleware::from_fn_with_state(policy, headers::secure))
+        .layer(CompressionLayer::new())
+        .layer(CatchPanicLayer::custom(
+            |_: Box<dyn std::any::Any + Send>| {
+                // What it held is not told to anybody; the panic hook has logged the place.
+                metrics::counter!("postamt_panics_total", "protocol" => "web").increment(1);
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            },
+        ))
+        .with_state(app)
+}
+
+/// Writes must come from our own pages (security.md S-42): `Origin` is ours, or, where a browser sends none, the fetch is
+/// `same-origin`. Reading needs neither.
+async fn own_origin(State(app): State<App>, request: Request, next: Next) -> Response {
+    if matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    ) || is_own(&app, &request)
+    {
+        next.run(request).await
+    } else {
+        WebError::Forbidden.into_response()
+    }
+}
+
+fn is_own(app: &App, request: &Request) -> bool {
+    let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
+    let host = request.uri().host().map_or_else(
+        || text("host").map(str::to_owned),
+        |host| {
+            Some(
+                request
+                    .uri()
+                    .port()
+                    .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+            )
+        },
+    );
+    match text("origin") {
+        Some(origin) => {
+            let Some(from) = origin.strip_prefix("https://") else {
+                return false;
+            };
+            host.as_deref() == Some(from) || app.config.server.hostname == from
+        }
+        None => text("sec-fetch-site") == Some("same-origin"),
+    }
+}
+
+/// Sets the language of this request's answers: the account's, else a cookie's, else the browser's.
+async fn in_language(request: Request, next: Next) -> Response {
+    let lang = match request.extensions().get::<Arc<Signed>>() {
+        Some(signed) => signed.lang,
+        None => anonymous_lang(&request),
+    };
+    LANG.scope(lang, next.run(request)).await
+}
+
+/// The language somebody who is not signed in reads.
+#[must_use]
+pub fn anonymous_lang(request: &Request) -> Lang {
+    let text = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
+    text(header::COOKIE)
+        .and_then(|cookies| {
+            cookies
+                .split(';')
+                .find_map(|c| c.trim().strip_prefix("lang=")?.parse().ok())
+        })
+        .or_else(|| text(header::ACCEPT_LANGUAGE).map(Lang::from_accept_language))
+        .unwrap_or_default()
+}
