@@ -22,6 +22,7 @@ pub mod cluster;
 pub mod collection;
 pub mod domain;
 pub mod folder;
+pub mod health;
 pub mod item;
 pub mod mail;
 pub mod message;
@@ -60,6 +61,29 @@ pub struct OpenOptions {
     pub max_connections: u32,
     /// How long a caller waits for a free connection.
     pub acquire_timeout: Duration,
+    /// What one connection may hold up.
+    pub session: SessionLimits,
+}
+
+/// The time-outs the server itself holds for every connection (security.md 10).
+#[derive(Debug, Clone, Copy)]
+pub struct SessionLimits {
+    /// `statement_timeout`.
+    pub statement_timeout: Duration,
+    /// `lock_timeout`.
+    pub lock_timeout: Duration,
+    /// `idle_in_transaction_session_timeout`.
+    pub idle_transaction_timeout: Duration,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            statement_timeout: Duration::from_secs(30),
+            lock_timeout: Duration::from_secs(5),
+            idle_transaction_timeout: Duration::from_mins(1),
+        }
+    }
 }
 
 impl Store {
@@ -68,13 +92,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::Gone`] when the server cannot be reached.
     pub async fn open(open: OpenOptions) -> Result<Self, StoreError> {
+        let milliseconds = |time: Duration| time.as_millis().to_string();
+        let session = open.session;
         let options = open.connect.options([
-            ("search_path", SCHEMA),
-            ("statement_timeout", "30s"),
-            ("lock_timeout", "5s"),
-            ("idle_in_transaction_session_timeout", "60s"),
-            ("TimeZone", "UTC"),
-            ("jit", "off"),
+            ("search_path", SCHEMA.to_owned()),
+            ("statement_timeout", milliseconds(session.statement_timeout)),
+            ("lock_timeout", milliseconds(session.lock_timeout)),
+            (
+                "idle_in_transaction_session_timeout",
+                milliseconds(session.idle_transaction_timeout),
+            ),
+            ("TimeZone", "UTC".to_owned()),
+            ("jit", "off".to_owned()),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(open.max_connections)

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use postamt::store::{OpenOptions, Store};
+use postamt::store::{OpenOptions, SessionLimits, Store};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::{mpsc, oneshot};
@@ -115,6 +115,7 @@ async fn clerk(socket: &Path, mut todo: mpsc::UnboundedReceiver<Job>) {
         connect: connect_options(socket).database(TEMPLATE),
         max_connections: 1,
         acquire_timeout: Duration::from_secs(30),
+        session: SessionLimits::default(),
     })
     .await
     .expect("the template opens");

@@ -25,7 +25,7 @@ pub mod fixtures;
 pub mod smtp;
 
 use postamt::model::AccountId;
-use postamt::store::{OpenOptions, Store};
+use postamt::store::{OpenOptions, SessionLimits, Store};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use std::time::Duration;
 
@@ -115,6 +115,7 @@ async fn open(database: &str) -> Store {
         connect: options(database),
         max_connections: 16,
         acquire_timeout: Duration::from_secs(30),
+        session: SessionLimits::default(),
     })
     .await
     .unwrap()
