@@ -628,6 +628,8 @@ pub const SCRIPT_WORDS: &[&str] = &[
     "js-plain-ask",
     "js-link",
     "js-found-local",
+    "js-copied",
+    "js-grip",
     "js-unsent",
 ];
 

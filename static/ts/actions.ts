@@ -106,7 +106,7 @@ function show(what: Act): { back: () => void; done: () => void } {
 
 function closeToList(): void {
   const href = document.querySelector<HTMLAnchorElement>("#reader [data-back]")?.href ?? document.getElementById("list")?.dataset.href;
-  if (href) history.pushState(null, "", href);
+  if (href) history.pushState({ htmx: true }, "", href);
   list.closeReader();
 }
 

@@ -16,6 +16,7 @@
 //   </main>
 //   Consent for remote pictures: a form POST /mail/m/{message}/images with `scope` once|sender; with HX-Request the answer
 //   is the message's block (hx-target="#m-{message}" hx-swap="outerHTML").
+//   "Dunkel anzeigen" in a message's menu: <button type="button" data-dark>; the frame then asks for /mail/m/{message}/body?dark=1.
 //   After data client.markRead the script posts /mail/do op=read quiet=1 with the ids of data-unread.
 
 import type { Controller } from "./core";
@@ -71,10 +72,19 @@ export const reader: Controller = (node, signal) => {
   node.addEventListener("click", (e) => {
     const go = (e.target as Element).closest<HTMLElement>("[data-go]")?.dataset.go;
     if (go) { neighbour(go === "next" ? 1 : -1); return; }
+    const dark = (e.target as Element).closest("[data-dark]");
+    const frame = dark?.closest(".msg")?.querySelector<HTMLIFrameElement>("iframe.mailbody");
+    if (frame) {
+      const on = frame.toggleAttribute("data-dark");
+      const address = new URL(frame.src);
+      if (on) address.searchParams.set("dark", "1"); else address.searchParams.delete("dark");
+      frame.src = address.href;
+      return;
+    }
     const back = (e.target as Element).closest<HTMLAnchorElement>("a[data-back]");
     if (back && list.grid() && !e.ctrlKey && !e.metaKey) {
       e.preventDefault();
-      history.pushState(null, "", back.href);
+      history.pushState({ htmx: true }, "", back.href);
       const row = list.openRow();
       list.closeReader();
       list.focusRow(row);

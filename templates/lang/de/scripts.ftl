@@ -46,4 +46,6 @@ js-many = Alle Empfänger sehen diese vielen Adressen. Trotzdem senden? (Bcc ver
 js-plain-ask = Als Nur-Text weiterschreiben? Die Formatierung geht verloren.
 js-link = Adresse des Links
 js-found-local = Ein ungesicherter Entwurf liegt in diesem Browser.
+js-copied = Kopiert
+js-grip = Breite der Liste
 js-unsent = Ungesendeter Text liegt nur in diesem Browser und geht beim Abmelden verloren. Trotzdem abmelden?

@@ -46,4 +46,6 @@ js-many = All recipients will see these many addresses. Send anyway? (Bcc hides 
 js-plain-ask = Continue in plain text? Formatting will be lost.
 js-link = Address of the link
 js-found-local = An unsaved draft is kept in this browser.
+js-copied = Copied
+js-grip = Width of the list
 js-unsent = Unsent text exists only in this browser and is lost on signing out. Sign out anyway?
