@@ -210,7 +210,7 @@ mod tests {
             let _ = sources.unknown_recipient(source(1), now);
             assert_eq!(sources.is_refused(source(1), now), n == 2);
         }
-        for n in 10..(SOURCES as u32 + 1_000) {
+        for n in 10..u32::try_from(SOURCES).unwrap() + 1_000 {
             sources.bytes(source(n), 1, now);
         }
         assert!(sources.lock().len() <= SOURCES);

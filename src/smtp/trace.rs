@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    fn hop<'a>(hello: &'a Hello, door: Door) -> Hop<'a> {
+    fn hop(hello: &Hello, door: Door) -> Hop<'_> {
         Hop {
             door,
             hello,

@@ -41,12 +41,21 @@ pub struct Server {
     submission: SocketAddr,
     smtps: SocketAddr,
     folder: PathBuf,
+    tasks: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Server {
     /// Starts with settings given as environment variables.
     pub async fn start(settings: Vec<(String, String)>) -> Self {
+        Self::start_with(settings, |_| {}).await
+    }
+
+    /// The same with settings that no operator may have, such as very short waits.
+    pub async fn start_with(
+        settings: Vec<(String, String)>,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let folder = std::env::temp_dir().join(format!("postamt-smtp-{:x}", rand::random::<u64>()));
         std::fs::create_dir_all(&folder).unwrap();
         let mut environment = vec![
@@ -59,6 +68,7 @@ impl Server {
         environment.extend(settings);
         let mut config = Config::load_from(None, environment).unwrap();
         config.server.data_dir.clone_from(&folder);
+        change(&mut config);
         let config = Arc::new(config);
         let db = TestDb::new().await;
         let app = App::new(Arc::clone(&config), db.store.clone());
@@ -99,6 +109,7 @@ impl Server {
             app,
             db,
             folder,
+            tasks,
             stop,
         }
     }
@@ -119,6 +130,17 @@ impl Server {
             client.start_tls().await;
         }
         client
+    }
+
+    /// Begins a graceful stop.
+    pub fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+    }
+
+    /// Waits until everything has ended.
+    pub async fn stopped(&self) {
+        self.tasks.wait().await;
     }
 
     /// What is there now, so that a test sees only what comes.
@@ -221,7 +243,7 @@ async fn populate(app: &App) {
                     .unwrap();
             }
             "full" => {
-                let filler = app.mail.receive_whole(&[b'x'; 20_000]).await.unwrap();
+                let filler = app.mail.receive_whole(&vec![b'x'; 20_000]).await.unwrap();
                 for delivered in app.mail.deliver(&filler, &[account]).await {
                     delivered.outcome.unwrap();
                 }

@@ -1,0 +1,213 @@
+//! What a dialogue file cannot tell about the SMTP doors: waits that run out, a stop in the middle, a retry
+//! after a partial failure, a database that has gone, many connections.
+
+mod common;
+
+use std::time::Duration;
+
+use common::smtp::{Client, Server};
+
+/// Sends a line and gives back the code and text of the answer.
+async fn say(client: &mut Client, line: &str) -> String {
+    client.send(format!("{line}\r\n").as_bytes()).await;
+    hear(client).await
+}
+
+async fn hear(client: &mut Client) -> String {
+    let lines = client.reply().await.unwrap();
+    lines.last().unwrap().clone()
+}
+
+/// Goes to the point where the message may follow.
+async fn open(client: &mut Client, recipients: &[&str]) {
+    assert!(hear(client).await.starts_with("220 "));
+    assert!(say(client, "EHLO client.example").await.starts_with("250 "));
+    begin(client, recipients).await;
+}
+
+async fn begin(client: &mut Client, recipients: &[&str]) {
+    assert!(
+        say(client, "MAIL FROM:<me@away.example>")
+            .await
+            .starts_with("250 ")
+    );
+    for recipient in recipients {
+        let answer = say(client, &format!("RCPT TO:<{recipient}>")).await;
+        assert!(answer.starts_with("250 "), "{answer}");
+    }
+    assert!(say(client, "DATA").await.starts_with("354 "));
+}
+
+#[tokio::test]
+async fn a_silent_client_is_sent_away() {
+    let server = Server::start_with(Vec::new(), |config| {
+        config.smtp.greeting_timeout = Duration::from_millis(50);
+        config.smtp.data_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let mut client = server.connect("mx").await;
+    assert!(hear(&mut client).await.starts_with("220 "));
+    assert!(hear(&mut client).await.starts_with("421 4.4.2 "));
+    client.expect_close().await.unwrap();
+
+    let mut client = server.connect("mx").await;
+    open(&mut client, &["anna@x.test"]).await;
+    client.send(b"Subject: half a mess").await;
+    assert!(hear(&mut client).await.starts_with("421 4.4.2 "));
+    client.expect_close().await.unwrap();
+}
+
+#[tokio::test]
+async fn no_connection_lives_for_ever() {
+    let server = Server::start_with(Vec::new(), |config| {
+        config.smtp.session_timeout = Duration::from_millis(300);
+        config.smtp.idle_commands = u32::MAX;
+    })
+    .await;
+    let mut client = server.connect("mx").await;
+    assert!(hear(&mut client).await.starts_with("220 "));
+    loop {
+        let answer = say(&mut client, "VRFY me").await;
+        if answer.starts_with("421 4.4.2 ") {
+            break;
+        }
+        assert!(answer.starts_with("252 "), "{answer}");
+    }
+    client.expect_close().await.unwrap();
+}
+
+/// A stop is told between two commands; a message that is coming in is finished and answered.
+#[tokio::test]
+async fn a_stop_finishes_what_has_begun() {
+    let server = Server::start(Vec::new()).await;
+    let mark = server.mark().await;
+    let mut idle = server.connect("mx").await;
+    let mut busy = server.connect("mx").await;
+    assert!(hear(&mut idle).await.starts_with("220 "));
+    open(&mut busy, &["anna@x.test"]).await;
+    server.stop();
+    assert!(hear(&mut idle).await.starts_with("421 4.3.2 "));
+    idle.expect_close().await.unwrap();
+    busy.send(b"Subject: the last one\r\n\r\n.\r\n").await;
+    assert!(hear(&mut busy).await.starts_with("250 2.6.0 "));
+    assert!(hear(&mut busy).await.starts_with("421 4.3.2 "));
+    busy.expect_close().await.unwrap();
+    server.stopped().await;
+    assert_eq!(server.inbox("anna", &mark).await.len(), 1);
+}
+
+/// DESIGN.md 4: who has it is remembered, so the sender's retry stores nothing twice.
+#[tokio::test]
+async fn a_partial_failure_loses_and_doubles_nothing() {
+    let server = Server::start(Vec::new()).await;
+    let mark = server.mark().await;
+    let mut client = server.connect("mx").await;
+    let line = format!("{}\r\n", "x".repeat(998));
+    let message = |subject: &str| format!("Subject: {subject}\r\n\r\n{}.\r\n", line.repeat(12));
+    open(&mut client, &["small@x.test"]).await;
+    client.send(message("fills").as_bytes()).await;
+    assert!(hear(&mut client).await.starts_with("250 "));
+    for _ in 0..3 {
+        begin(&mut client, &["anna@x.test", "small@x.test", "bob@x.test"]).await;
+        client.send(message("for three").as_bytes()).await;
+        let answer = hear(&mut client).await;
+        assert!(answer.starts_with("452 4.2.2 "), "{answer}");
+    }
+    for (who, there) in [("anna", 1), ("bob", 1), ("small", 0)] {
+        let inbox = server.inbox(who, &mark).await;
+        let copies = inbox
+            .iter()
+            .filter(|m| String::from_utf8_lossy(m).contains("Subject: for three"));
+        assert_eq!(copies.count(), there, "{who}");
+    }
+}
+
+/// S-04: an outage is a temporary answer at every step, and nothing half-written.
+#[tokio::test]
+async fn without_a_database_everything_is_temporary() {
+    let server = Server::start(Vec::new()).await;
+    let mut early = server.connect("mx").await;
+    let mut late = server.connect("mx").await;
+    open(&mut late, &["anna@x.test"]).await;
+    server.db.store.close().await;
+    late.send(b"Subject: too late\r\n\r\n.\r\n").await;
+    assert!(hear(&mut late).await.starts_with("451 4.3.0 "));
+    assert!(hear(&mut early).await.starts_with("220 "));
+    assert!(
+        say(&mut early, "EHLO client.example")
+            .await
+            .starts_with("250 ")
+    );
+    assert!(
+        say(&mut early, "MAIL FROM:<me@away.example>")
+            .await
+            .starts_with("250 ")
+    );
+    assert!(
+        say(&mut early, "RCPT TO:<anna@x.test>")
+            .await
+            .starts_with("451 4.3.0 ")
+    );
+    assert!(
+        say(&mut early, "RCPT TO:<nobody@x.test>")
+            .await
+            .starts_with("451 4.3.0 ")
+    );
+}
+
+/// A message beyond the chunk size goes through the spool and comes out octet for octet.
+#[tokio::test]
+async fn a_large_message_is_stored_octet_for_octet() {
+    let server = Server::start(Vec::new()).await;
+    let mark = server.mark().await;
+    let mut client = server.connect("mx").await;
+    open(&mut client, &["anna@x.test"]).await;
+    let mut body = String::from("Subject: large\r\n\r\n");
+    for n in 0..30_000 {
+        body.push_str(&format!(".line {n} of a large message, dots in front\r\n"));
+    }
+    client
+        .send(&postamt::smtp::data::stuff(body.as_bytes()))
+        .await;
+    assert!(hear(&mut client).await.starts_with("250 "));
+    let inbox = server.inbox("anna", &mark).await;
+    assert!(inbox[0].len() > 1_000_000 && inbox[0].ends_with(body.as_bytes()));
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from body_chunk where octet_length(bytes) > 262144")
+            .fetch_one(&server.db.pool)
+            .await
+            .unwrap();
+    assert_eq!(left, 0);
+}
+
+/// Several clients at once, and a count that is exactly what was answered with 250.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_clients_at_once() {
+    let server = Server::start(Vec::new()).await;
+    let mark = server.mark().await;
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        clients.push(server.connect("mx").await);
+    }
+    let deliveries = clients
+        .into_iter()
+        .enumerate()
+        .map(|(c, mut client)| async move {
+            assert!(hear(&mut client).await.starts_with("220 "));
+            assert!(
+                say(&mut client, "EHLO client.example")
+                    .await
+                    .starts_with("250 ")
+            );
+            for n in 0..5 {
+                begin(&mut client, &["anna@x.test", "bob@x.test"]).await;
+                client
+                    .send(format!("Subject: {c} {n}\r\n\r\nHello\r\n.\r\n").as_bytes())
+                    .await;
+                assert!(hear(&mut client).await.starts_with("250 2.6.0 "));
+            }
+        });
+    futures_util::future::join_all(deliveries).await;
+    assert_eq!(server.inbox("anna", &mark).await.len(), 50);
+    assert_eq!(server.inbox("bob", &mark).await.len(), 50);
+}
