@@ -78,9 +78,11 @@ create index address_domain on address (domain_id, address);
 create index address_account on address (account_id) where account_id is not null;
 
 -- session_hash: SHA-256 of the id; the id itself is never stored. data: the session's own small record.
+-- stays: its owner asked to stay signed in, so it may be idle for longer.
 create table session (
     session_hash  bytea primary key,
     account_id    bigint references account on delete cascade,
+    stays         boolean not null default false,
     data          jsonb not null,
     source        text not null default '',
     user_agent    text not null default '',

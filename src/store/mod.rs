@@ -20,15 +20,18 @@ pub mod changes;
 pub mod check;
 pub mod cluster;
 pub mod collection;
+pub mod credential;
 pub mod domain;
 pub mod folder;
 pub mod health;
 pub mod item;
+pub mod login;
 pub mod mail;
 pub mod message;
 pub mod notify;
 pub mod prune;
 pub mod queue;
+pub mod session;
 pub mod undo;
 
 use std::time::Duration;

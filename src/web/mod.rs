@@ -9,6 +9,7 @@ mod mail;
 mod me;
 pub mod page;
 mod router;
+pub mod session_store;
 
 pub use router::router;
 

@@ -22,6 +22,7 @@
 
 pub mod cluster;
 pub mod fixtures;
+pub mod people;
 pub mod smtp;
 
 use postamt::model::AccountId;

@@ -81,7 +81,7 @@ impl Actor {
     }
 
     /// A host administrator's account is out of a domain administrator's reach, also in the own domain.
-    fn account(&self, account: &AccountRow) -> Result<(), Refusal> {
+    pub(super) fn reaches(&self, account: &AccountRow) -> Result<(), Refusal> {
         self.domain(account.domain_id)?;
         match self.reach {
             Reach::Domain(_) if account.role() == Role::HostAdmin => Err(Refusal::NotAllowed),
@@ -331,8 +331,11 @@ impl Accounts {
             .lock(account, Charge::NONE)
             .await?;
         let old = write.account_row().await?;
-        actor.account(&old)?;
+        actor.reaches(&old)?;
         write.change_account(change).await?;
+        if change.is_enabled == Some(false) {
+            write.end_logins().await?;
+        }
         let mut entry = actor.entry("account.change", &old.address);
         note(
             &mut entry,
@@ -368,7 +371,7 @@ impl Accounts {
         password: Option<&str>,
     ) -> Result<Option<Generated>, Refusal> {
         let row = self.account(account).await?;
-        actor.account(&row)?;
+        actor.reaches(&row)?;
         let (password, made) = self
             .initial_password(password, &[&row.address, &row.display_name])
             .await?;
@@ -385,7 +388,7 @@ impl Accounts {
             .lock(account, Charge::NONE)
             .await?;
         let row = write.account_row().await?;
-        actor.account(&row)?;
+        actor.reaches(&row)?;
         let kept = self.config.password.previous_kept.as_secs_f64();
         write.set_password(&hash, must_change, kept, None).await?;
         let entry = actor.entry("account.password", &row.address);
@@ -409,7 +412,7 @@ impl Accounts {
             .lock(account, Charge::NONE)
             .await?;
         let row = write.account_row().await?;
-        actor.account(&row)?;
+        actor.reaches(&row)?;
         write.mark_deleted().await?;
         let entry = actor.entry("account.delete", &row.address);
         write.audit(row.domain_id, &entry).await?;

@@ -87,9 +87,25 @@ pub fn generate(recipe: Recipe) -> Result<Generated, Refusal> {
 /// [`Refusal::Internal`] when the system gives no randomness.
 pub(super) fn app_password() -> Result<Secret, Refusal> {
     let mut space = Space::default();
-    let mut text = String::with_capacity(24);
-    for _ in 0..24 {
+    let mut text = String::with_capacity(APP_PASSWORD_LENGTH);
+    for _ in 0..APP_PASSWORD_LENGTH {
         text.push(char::from(*pick(ALPHABET, &mut space)?));
+    }
+    Ok(Secret::new(text))
+}
+
+/// A code to sign in with once, when the second factor is lost: `abcdef-ghjkmn`, 59 bits.
+///
+/// # Errors
+/// [`Refusal::Internal`] when the system gives no randomness.
+pub(super) fn recovery_code() -> Result<Secret, Refusal> {
+    let mut space = Space::default();
+    let mut text = String::with_capacity(13);
+    for n in 0..12 {
+        if n == 6 {
+            text.push('-');
+        }
+        text.push(char::from(*pick(CODE_ALPHABET, &mut space)?));
     }
     Ok(Secret::new(text))
 }
@@ -144,10 +160,15 @@ fn pick<'a, T>(choices: &'a [T], space: &mut Space) -> Result<&'a T, Refusal> {
     }
 }
 
+/// Characters of an app password; nothing else is looked up among them.
+pub(super) const APP_PASSWORD_LENGTH: usize = 24;
 /// Without `0 O 1 l I`.
 const ALPHABET: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 /// What every keyboard and form takes.
 const SYMBOLS: &[u8] = b"!#$%&*+-=?@_";
+/// Lower case only: a code is read from paper.
+const CODE_ALPHABET: &[u8] = b"23456789abcdefghijkmnpqrstuvwxyz";
+
 const FIRST: [&str; 72] = [
     "alm", "apfel", "auen", "bach", "ball", "baum", "beet", "berg", "birk", "blatt", "block",
     "boot", "brot", "bunt", "busch", "dach", "deich", "dorf", "dost", "eis", "elch", "erz", "farn",

@@ -1,15 +1,26 @@
 //! Accounts: who there is, whose an address is, what a password may be, who may come in.
 //!
 //! [`admin`] creates, changes and deletes; [`recipients`] resolves addresses for SMTP; [`password`] and [`generator`] hold
-//! the rules of passwords. Every change of an account goes through the write path and wakes its open connections, which
+//! the rules of passwords; [`login`] is the one way in, [`credentials`] what its owner does with a password, [`sessions`]
+//! what the web keeps, [`keys`] what the host signs with. Every change of an account goes through the write path and wakes its open connections, which
 //! compare `password_version`.
 
 pub mod admin;
+pub mod credentials;
 pub mod generator;
+pub mod keys;
+pub mod login;
 pub mod password;
 pub mod recipients;
+pub mod sessions;
+mod slots;
 
 use std::sync::Arc;
+
+use moka::future::Cache;
+use ring::hmac;
+use ring::rand::SystemRandom;
+use tokio::sync::OnceCell;
 
 use crate::config::Config;
 use crate::error::Refusal;
@@ -20,6 +31,8 @@ use crate::store::Store;
 use crate::store::account::admin::AccountRow;
 
 pub use generator::{Generated, Recipe, generate};
+pub use keys::{Keys, Purpose};
+pub use login::{LoggedIn, Login, LoginRefused};
 pub use password::{BadPassword, Strength};
 pub use recipients::{Delivery, Recipient};
 
@@ -29,6 +42,13 @@ pub struct Accounts {
     hub: Hub,
     config: Arc<Config>,
     passwords: password::Passwords,
+    slots: slots::Slots,
+    verifications: slots::Shared<Option<password::Verdict>>,
+    /// Right log-ins of the last minutes, and the app password used.
+    remembered: Cache<[u8; 32], Option<i64>>,
+    /// Of this process alone; whoever reads its memory has the passwords' traces anyway.
+    process_key: hmac::Key,
+    keys: OnceCell<Keys>,
 }
 
 impl Accounts {
@@ -37,6 +57,14 @@ impl Accounts {
     pub fn new(config: Arc<Config>, store: Store, hub: Hub) -> Self {
         Self {
             passwords: password::Passwords::new(config.password.clone()),
+            slots: slots::Slots::default(),
+            verifications: slots::Shared::default(),
+            remembered: Cache::builder()
+                .max_capacity(REMEMBERED)
+                .time_to_live(config.password.remembered)
+                .build(),
+            process_key: process_key(),
+            keys: OnceCell::new(),
             store,
             hub,
             config,
@@ -61,6 +89,19 @@ impl Accounts {
             .await?
             .ok_or(Refusal::NotFound)
     }
+}
+
+/// Log-ins remembered at most; one is some 100 octets.
+const REMEMBERED: u64 = 100_000;
+
+/// A key that lives as long as the process.
+#[expect(
+    clippy::expect_used,
+    reason = "a system without randomness can keep no secret, so it must not start"
+)]
+fn process_key() -> hmac::Key {
+    hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
+        .expect("the system gives randomness")
 }
 
 /// The form user names are compared, counted and locked by: trimmed, lower case, the domain in ASCII (`security.md` 3).

@@ -156,11 +156,16 @@ impl From<Busy> for Refusal {
 
 /// What a verification found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tried {
+pub enum Verdict {
     /// The password is the hash's.
-    pub is_right: bool,
-    /// The hash was made with other parameters than today's.
-    pub is_outdated: bool,
+    Right {
+        /// The hash was made with other parameters than today's.
+        is_outdated: bool,
+    },
+    /// It was the one before.
+    Previous,
+    /// Neither.
+    Wrong,
 }
 
 /// Hashing and trying passwords, bounded.
@@ -229,36 +234,38 @@ impl Passwords {
 
     /// Tries a password; without a hash (nobody of that name) against one that fits nothing, which takes as long.
     ///
+    /// `looks_back`: a wrong one is tried against `previous` too, or again against the one that fits nothing, so that
+    /// the time tells nothing of a change.
+    ///
     /// # Errors
     /// [`Refusal::TooMany`] when the queue is full.
-    pub async fn try_password(
+    pub async fn verdict(
         &self,
         hash: Option<&str>,
+        previous: Option<&str>,
+        looks_back: bool,
         password: &Password,
-    ) -> Result<Tried, Refusal> {
+    ) -> Result<Verdict, Refusal> {
         let argon2 = self.argon2()?;
-        let Some(hash) = hash.filter(|h| !h.is_empty()) else {
-            let dummy = self.dummy().await?;
-            let password = password.clone();
-            return Ok(self
-                .run(move || {
-                    verify(&argon2, &dummy, &password);
-                    Tried {
-                        is_right: false,
-                        is_outdated: false,
-                    }
-                })
-                .await?);
-        };
-        let hash = hash.to_owned();
+        let dummy = self.dummy().await?;
+        let owned = |hash: Option<&str>| hash.filter(|h| is_hash(h)).map(str::to_owned);
+        let (hash, previous) = (owned(hash), owned(previous));
         let password = password.clone();
         Ok(self
             .run(move || {
-                let is_right = verify(&argon2, &hash, &password);
-                Tried {
-                    is_right,
-                    is_outdated: is_right && is_outdated(&argon2, &hash),
+                let fits = |hash: Option<&str>| {
+                    let fitted = verify(&argon2, hash.unwrap_or(&dummy), &password);
+                    fitted && hash.is_some()
+                };
+                if fits(hash.as_deref()) {
+                    return Verdict::Right {
+                        is_outdated: hash.is_none_or(|hash| is_outdated(&argon2, &hash)),
+                    };
                 }
+                if looks_back && fits(previous.as_deref()) {
+                    return Verdict::Previous;
+                }
+                Verdict::Wrong
             })
             .await?)
     }
@@ -315,6 +322,10 @@ impl Passwords {
         .await
         .map_err(|_| Busy)
     }
+}
+
+fn is_hash(hash: &str) -> bool {
+    PasswordHash::new(hash).is_ok()
 }
 
 fn verify(argon2: &Argon2<'_>, hash: &str, password: &Password) -> bool {
@@ -456,19 +467,33 @@ mod tests {
             hash.starts_with("$argon2id$v=19$m=19456,t=1,p=1$"),
             "{hash}"
         );
-        let tried = old.try_password(Some(&hash), &password).await.unwrap();
-        assert!(tried.is_right && !tried.is_outdated);
+        let tried = old.verdict(Some(&hash), None, true, &password).await;
+        assert_eq!(tried.unwrap(), Verdict::Right { is_outdated: false });
         let newer = Passwords::new(settings());
-        let tried = newer.try_password(Some(&hash), &password).await.unwrap();
-        assert!(tried.is_right && tried.is_outdated);
+        let tried = newer.verdict(Some(&hash), None, true, &password).await;
+        assert_eq!(tried.unwrap(), Verdict::Right { is_outdated: true });
         let wrong = Password::read("vK9x_wQz7?", &quick()).unwrap();
+        let other = old.hash(&wrong).await.unwrap();
+        let tried = old
+            .verdict(Some(&other), Some(&hash), true, &password)
+            .await;
+        assert_eq!(tried.unwrap(), Verdict::Previous);
+        let tried = old
+            .verdict(Some(&other), Some(&hash), false, &password)
+            .await;
+        assert_eq!(tried.unwrap(), Verdict::Wrong);
+        let hash_end = hash[hash.len() - 20..].to_owned();
         for hash in [
             Some(hash.as_str()),
             None,
             Some(""),
             Some("$argon2id$rubbish"),
         ] {
-            assert!(!old.try_password(hash, &wrong).await.unwrap().is_right);
+            let tried = old.verdict(hash, None, true, &wrong).await;
+            assert_eq!(tried.unwrap(), Verdict::Wrong);
+            let tried = old.verdict(hash, None, true, &password).await;
+            let is_hash = hash.is_some_and(|h| h.ends_with(&hash_end));
+            assert_eq!(tried.unwrap() == Verdict::Wrong, !is_hash);
         }
     }
 

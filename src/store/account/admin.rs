@@ -98,7 +98,7 @@ pub struct AccountChange {
     pub locale: Option<String>,
     /// An IANA name.
     pub time_zone: Option<String>,
-    /// Whether mail is taken and its owner may sign in; switching it off ends every log-in.
+    /// Whether mail is taken and its owner may sign in.
     pub is_enabled: Option<bool>,
     /// Kept out of the directory.
     pub is_hidden: Option<bool>,
@@ -327,6 +327,19 @@ impl Store {
         .await?)
     }
 
+    /// The hash of the account's password.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn password_hash(&self, account: AccountId) -> Result<Option<String>, StoreError> {
+        Ok(
+            sqlx::query_scalar("select password_hash from account where account_id = $1")
+                .bind(account)
+                .fetch_optional(self.pool())
+                .await?,
+        )
+    }
+
     /// Accounts whose deletion was begun: work for [`Store::purge_account`].
     ///
     /// # Errors
@@ -427,7 +440,6 @@ impl Write {
                     time_zone        = coalesce($5, time_zone),
                     is_hidden        = coalesce($7, is_hidden),
                     quota_bytes      = coalesce($8, quota_bytes),
-                    password_version = password_version + case when is_enabled and not coalesce($6, true) then 1 else 0 end,
                     is_enabled       = coalesce($6, is_enabled)
               where account_id = $1",
         )
@@ -487,12 +499,7 @@ impl Write {
     /// # Errors
     /// [`StoreError`].
     pub async fn end_logins(&mut self) -> Result<(), StoreError> {
-        sqlx::query(
-            "update account set password_version = password_version + 1 where account_id = $1",
-        )
-        .bind(self.account)
-        .execute(&mut *self.tx)
-        .await?;
+        self.raise_password_version().await?;
         sqlx::query("delete from session where account_id = $1")
             .bind(self.account)
             .execute(&mut *self.tx)
