@@ -189,7 +189,11 @@ async fn a_point_cut_inside_a_number_is_too_old_when_that_number_was_pruned() {
     let (db, anna, point) = with_letters(6).await;
     expunge(&db, &anna, &[2, 4, 6]).await;
     let inbox = anna.inbox();
-    let cut = db.store.folder_changes(anna.id, inbox, point, 2).await.unwrap();
+    let cut = db
+        .store
+        .folder_changes(anna.id, inbox, point, 2)
+        .await
+        .unwrap();
     assert!(cut.more);
     db.store.prune_tombstones(anna.id, 0).await.unwrap();
     // UID 6 is still owed, and nobody knows of it any more.
