@@ -10,6 +10,7 @@
 
 pub mod database;
 mod http;
+mod mail;
 mod observe;
 mod redirect;
 
@@ -216,6 +217,7 @@ async fn wire(config: Config, database: &Database) -> Result<Parts, StartError> 
         &config,
         &redirect::router(app.clone(), https_port),
     );
+    parts.serve_smtp(doors.smtp, &app, &tls);
     parts.serve_plain(
         doors.metrics,
         &config,
@@ -233,6 +235,7 @@ fn pages(app: &App) -> Router {
 struct Doors {
     https: Vec<Listener>,
     http: Vec<Listener>,
+    smtp: mail::SmtpDoors,
     metrics: Vec<Listener>,
 }
 
@@ -258,17 +261,21 @@ impl Doors {
         Ok(Self {
             https: bind(&config.web.listen, &door("https", &web))?,
             http: bind(&config.web.listen_http, &door("http", &web))?,
+            smtp: mail::SmtpDoors::bind(config)?,
             metrics: bind(&config.metrics.listen, &door("metrics", &own))?,
         })
     }
 
     fn addresses(&self) -> Addresses {
         let of = |listeners: &[Listener]| listeners.iter().map(Listener::address).collect();
+        let [mx, submission, submissions] = self.smtp.addresses();
         Addresses {
             https: of(&self.https),
             http: of(&self.http),
+            mx,
+            submission,
+            submissions,
             metrics: of(&self.metrics),
-            ..Addresses::default()
         }
     }
 }
