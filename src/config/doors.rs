@@ -203,6 +203,10 @@ settings! {
         hosts: Vec<String> = Vec::new();
         /// The port browsers use, when a proxy or a port forward stands before us. 0: the port we listen on.
         public_port: u16 = 0;
+        /// Address of the operator's legal notice, linked on the sign-in page.
+        imprint: Option<String> = None;
+        /// Address of the operator's privacy page.
+        privacy: Option<String> = None;
         /// Whether `Strict-Transport-Security` covers subdomains.
         hsts_subdomains: bool = true;
         /// Octets of the request line.

@@ -3,3 +3,4 @@
 pub mod address;
 pub mod html;
 pub mod mime;
+pub mod query;

@@ -52,6 +52,14 @@ pub struct Changes {
 }
 
 impl App {
+    /// The account's change number: where a page stands that is being made now.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn changes_upto(&self, account: AccountId) -> Result<ModSeq, Refusal> {
+        Ok(self.store().modseq(account).await?)
+    }
+
     /// What changed in an account after `since`.
     ///
     /// # Errors

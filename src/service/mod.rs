@@ -35,9 +35,7 @@ pub struct Services {
     /// Messages and folders.
     pub mail: mail::Mail,
     /// Accounts, addresses, passwords, sign-in.
-    pub accounts: Arc<accounts::Accounts>,
-    /// Mail that leaves.
-    pub outgoing: outgoing::Outgoing,
+    pub accounts: accounts::Accounts,
     store: Store,
     notices: Mutex<Option<mpsc::Receiver<notices::Notice>>>,
 }
@@ -56,19 +54,9 @@ impl App {
         let changes = changes::Hub::new(store.clone());
         let (notices, waiting) = notices::Notices::new();
         let mail = mail::Mail::new(Arc::clone(&config), store.clone(), changes.clone(), notices);
-        let accounts = Arc::new(accounts::Accounts::new(
-            config.clone(),
-            store.clone(),
-            changes.clone(),
-        ));
         Self {
             inner: Arc::new(Services {
-                outgoing: outgoing::Outgoing::new(
-                    config.clone(),
-                    store.clone(),
-                    Arc::clone(&accounts),
-                ),
-                accounts,
+                accounts: accounts::Accounts::new(config.clone(), store.clone(), changes.clone()),
                 config,
                 changes,
                 mail,

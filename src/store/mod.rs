@@ -31,6 +31,7 @@ pub mod message;
 pub mod notify;
 pub mod prune;
 pub mod queue;
+pub mod search;
 pub mod session;
 pub mod undo;
 

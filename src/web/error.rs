@@ -31,6 +31,8 @@ pub enum WebError {
     SignIn(String),
     /// The session must first choose a new password.
     FirstPassword,
+    /// The session could not be read: the storage is away.
+    Unavailable,
     /// The request is not one of ours: wrong token, wrong origin.
     Forbidden,
     /// The request cannot be understood; the key names the sentence.
@@ -73,6 +75,7 @@ impl WebError {
         match self {
             Self::SignIn(_) => (StatusCode::UNAUTHORIZED, "error-sign-in"),
             Self::FirstPassword => (StatusCode::FORBIDDEN, "error-first-password"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "error-unavailable"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "error-forbidden"),
             Self::Bad(key) => (StatusCode::BAD_REQUEST, key),
             Self::Refused(refusal) => match refusal {

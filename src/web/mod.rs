@@ -1,6 +1,7 @@
 //! The browser's door: pages, forms, live updates.
 
 pub mod assets;
+mod auth;
 mod error;
 mod form;
 pub mod headers;

@@ -7,14 +7,14 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use super::error::{LANG, WebError, redirect};
 use super::headers::{self, Policy};
 use super::me::Signed;
-use super::{assets, live, mail};
+use super::{assets, auth, live, mail};
 use crate::error::Refusal;
 use crate::i18n::Lang;
 use crate::service::App;
@@ -26,10 +26,19 @@ pub fn router(app: App) -> Router {
         .route("/", get(|| async { redirect("/mail/inbox") }))
         .route("/events", get(live::events))
         .route("/events/since", get(live::since))
+        .route("/login", get(auth::login_page).post(auth::login))
+        .route("/login/code", get(auth::code_page).post(auth::code))
+        .route("/logout", post(auth::logout))
+        .route(
+            "/password/first",
+            get(auth::first_page).post(auth::first_change),
+        )
         .merge(mail::routes())
         .layer(DefaultBodyLimit::max(app.config.web.form_body))
         .layer(middleware::from_fn_with_state(app.clone(), own_origin))
         .layer(middleware::from_fn(in_language))
+        .layer(middleware::from_fn_with_state(app.clone(), auth::recognise))
+        .layer(auth::session_layer(&app))
         .route("/assets/{name}", get(assets::serve))
         .fallback(|| async { WebError::from(Refusal::NotFound) })
         .layer(middleware::from_fn_with_state(policy, headers::secure))

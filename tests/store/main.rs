@@ -4,8 +4,6 @@
 mod common;
 
 mod body;
-mod changes;
 mod folder;
-mod item;
 mod mail;
 mod queue;

@@ -29,7 +29,6 @@ mod names;
 mod parse;
 mod pictures;
 mod plain;
-mod quotes;
 mod rules;
 mod selector;
 mod sniff;

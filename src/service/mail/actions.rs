@@ -22,16 +22,19 @@ pub enum Selection {
     Threads(FolderId, Vec<ThreadId>),
     /// Single messages, in one folder.
     Emails(FolderId, Vec<EmailId>),
+    /// Single messages, wherever they lie: search results.
+    Anywhere(Vec<EmailId>),
     /// Everything in a folder under a filter, as it was at this change number: refused when something newer is there.
     All(FolderId, ThreadFilter, ModSeq),
 }
 
 impl Selection {
-    /// The folder it was made in.
+    /// The folder it was made in; none for search results.
     #[must_use]
-    pub fn folder(&self) -> FolderId {
+    pub fn folder(&self) -> Option<FolderId> {
         match self {
-            Self::Threads(f, _) | Self::Emails(f, _) | Self::All(f, ..) => *f,
+            Self::Threads(f, _) | Self::Emails(f, _) | Self::All(f, ..) => Some(*f),
+            Self::Anywhere(_) => None,
         }
     }
 }
@@ -78,11 +81,14 @@ pub struct Done {
 /// How to take an action back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Undo {
-    /// Flags as they were: per old value the UIDs.
+    /// The touched flags as they were: per old value the UIDs.
     Flags {
         folder: FolderId,
+        touched: Flags,
         old: Vec<(Flags, Vec<i64>)>,
     },
+    /// Several of them, from several folders.
+    Many(Vec<Undo>),
     /// Back from `from` (where they are now) to `to`.
     Move {
         from: FolderId,
@@ -108,23 +114,58 @@ impl Mail {
         selection: &Selection,
         action: &Action,
     ) -> Result<Done, Refusal> {
-        let folder = self.folder(account, selection.folder()).await?;
         let places = self.select(account, selection).await?;
         if places.is_empty() {
             return Err(Refusal::NoMessage);
         }
+        let mut folders: Vec<FolderId> = places.iter().map(|p| p.folder_id).collect();
+        folders.sort_unstable();
+        folders.dedup();
+        let mut done = Done::default();
+        let mut undo = Vec::new();
+        for folder in folders {
+            let here: Vec<PlaceRow> = places
+                .iter()
+                .filter(|p| p.folder_id == folder)
+                .cloned()
+                .collect();
+            undo.extend(
+                self.act_in(account, folder, &here, action, &mut done)
+                    .await?,
+            );
+        }
+        if done.messages <= UNDO_ROWS {
+            done.undo = match undo.pop() {
+                None => None,
+                Some(one) if undo.is_empty() => Some(self.remember(account, &one).await?),
+                Some(last) => {
+                    undo.push(last);
+                    Some(self.remember(account, &Undo::Many(undo)).await?)
+                }
+            };
+        }
+        Ok(done)
+    }
+
+    /// Does `action` to messages of one folder; returns how to take it back.
+    async fn act_in(
+        &self,
+        account: AccountId,
+        folder: FolderId,
+        places: &[PlaceRow],
+        action: &Action,
+        done: &mut Done,
+    ) -> Result<Option<Undo>, Refusal> {
+        let folder = self.folder(account, folder).await?;
         let mut threads: Vec<ThreadId> = places.iter().map(|p| p.thread_id).collect();
         threads.sort_unstable();
         threads.dedup();
-        let mut done = Done {
-            threads: threads.len(),
-            ..Done::default()
-        };
+        done.threads += threads.len();
         let target = match action {
             Action::Flag(edit) => {
-                self.flag(account, folder.folder_id, &places, *edit, &mut done)
-                    .await?;
-                return Ok(done);
+                return self
+                    .flag(account, folder.folder_id, places, *edit, done)
+                    .await;
             }
             Action::Move(to) => Some(*to),
             Action::MoveTo(special) => Some(self.special_folder(account, *special).await?),
@@ -135,15 +176,14 @@ impl Mail {
             Action::Purge => None,
         };
         match target {
-            Some(to) if to == folder.folder_id => Ok(done),
+            Some(to) if to == folder.folder_id => Ok(None),
             Some(to) => {
                 let clear = junk_flags(action, folder.special_use());
-                self.move_places(account, folder.folder_id, to, &places, clear, &mut done)
-                    .await?;
-                Ok(done)
+                self.move_places(account, (folder.folder_id, to), places, clear, done)
+                    .await
             }
             None => {
-                for bite in chunks(&places) {
+                for bite in chunks(places) {
                     let mut write = self
                         .store
                         .draft()
@@ -158,7 +198,7 @@ impl Mail {
                 }
                 done.left = true;
                 done.purged = true;
-                Ok(done)
+                Ok(None)
             }
         }
     }
@@ -201,13 +241,34 @@ impl Mail {
             .await?
             .ok_or(Refusal::NotFound)?;
         let undo: Undo = serde_json::from_value(value).map_err(|_| Refusal::NotFound)?;
+        let steps = match undo {
+            Undo::Many(steps) => steps,
+            one => vec![one],
+        };
         let mut done = Done::default();
-        match undo {
-            Undo::Flags { folder, old } => {
+        for step in steps {
+            self.undo_step(account, step, &mut done).await?;
+        }
+        Ok(done)
+    }
+
+    async fn undo_step(
+        &self,
+        account: AccountId,
+        step: Undo,
+        done: &mut Done,
+    ) -> Result<(), Refusal> {
+        match step {
+            Undo::Many(_) => {}
+            Undo::Flags {
+                folder,
+                touched,
+                old,
+            } => {
                 for (flags, uids) in old {
                     let edit = FlagEdit {
-                        set: flags,
-                        clear: Flags::SEEN.with(Flags::FLAGGED).without(flags),
+                        set: Flags(flags.0 & touched.0),
+                        clear: touched.without(flags),
                         ..FlagEdit::default()
                     };
                     for bite in uids.chunks(bite_len()) {
@@ -236,7 +297,7 @@ impl Mail {
                 done.left = true;
             }
         }
-        Ok(done)
+        Ok(())
     }
 
     async fn select(
@@ -253,6 +314,12 @@ impl Mail {
             Selection::Emails(folder, emails) => {
                 let mut places = self.store.places_of_emails(account, emails).await?;
                 places.retain(|p| p.folder_id == *folder);
+                places
+            }
+            Selection::Anywhere(emails) => {
+                let mut places = self.store.places_of_emails(account, emails).await?;
+                places.sort_by_key(|p| p.email_id);
+                places.dedup_by_key(|p| p.email_id);
                 places
             }
             Selection::All(folder, filter, state) => {
@@ -280,12 +347,12 @@ impl Mail {
         account: AccountId,
         folder: FolderId,
         places: &[PlaceRow],
-        edit: FlagSet,
+        flags: FlagSet,
         done: &mut Done,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Undo>, Refusal> {
         let edit = FlagEdit {
-            set: edit.set,
-            clear: edit.clear,
+            set: flags.set,
+            clear: flags.clear,
             ..FlagEdit::default()
         };
         let mut old: Vec<(Flags, Vec<i64>)> = Vec::new();
@@ -297,6 +364,10 @@ impl Mail {
                 .lock(account, Charge::NONE)
                 .await?;
             let changes = write.set_flags(folder, &bite, &edit).await?;
+            if changes.is_empty() {
+                write.abandon().await?;
+                continue;
+            }
             self.hub.wake(write.commit().await?);
             done.messages += changes.len();
             for c in changes {
@@ -306,21 +377,21 @@ impl Mail {
                 }
             }
         }
-        if done.messages > 0 && done.messages <= UNDO_ROWS {
-            done.undo = Some(self.remember(account, &Undo::Flags { folder, old }).await?);
-        }
-        Ok(())
+        Ok((!old.is_empty()).then(|| Undo::Flags {
+            folder,
+            touched: flags.set.with(flags.clear),
+            old,
+        }))
     }
 
     async fn move_places(
         &self,
         account: AccountId,
-        from: FolderId,
-        to: FolderId,
+        (from, to): (FolderId, FolderId),
         places: &[PlaceRow],
         junk: Option<FlagEdit>,
         done: &mut Done,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Undo>, Refusal> {
         let mut now_at = Vec::new();
         for bite in chunks(places) {
             let mut write = self
@@ -339,15 +410,11 @@ impl Mail {
             now_at.extend(uids);
         }
         done.left = true;
-        if !now_at.is_empty() && now_at.len() <= UNDO_ROWS {
-            let undo = Undo::Move {
-                from: to,
-                to: from,
-                uids: now_at,
-            };
-            done.undo = Some(self.remember(account, &undo).await?);
-        }
-        Ok(())
+        Ok((!now_at.is_empty()).then_some(Undo::Move {
+            from: to,
+            to: from,
+            uids: now_at,
+        }))
     }
 
     async fn remember(&self, account: AccountId, undo: &Undo) -> Result<String, Refusal> {

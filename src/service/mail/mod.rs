@@ -8,6 +8,7 @@ pub mod deliver;
 pub mod folders;
 pub mod incoming;
 pub mod read;
+pub mod search;
 
 use std::sync::Arc;
 

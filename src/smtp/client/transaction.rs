@@ -27,7 +27,7 @@ use crate::smtp::reply::{Reply, Status};
 pub enum Step {
     /// Writes this; then reads replies as long as something is awaited.
     Write(Vec<u8>),
-    /// Writes the message, calls [`Transaction::end_of_data`], writes the end of data; then reads the reply.
+    /// Writes the message and the end of data; then reads the reply.
     Content,
     /// Every recipient has its answer.
     Done,
@@ -58,14 +58,7 @@ pub struct Transaction {
     stage: Stage,
     awaited: VecDeque<Awaited>,
     recipients: Vec<Place>,
-    connection: Connection,
-    is_ended: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Connection {
-    Good,
-    Gone,
+    is_closing: bool,
 }
 
 #[derive(Debug)]
@@ -121,8 +114,7 @@ impl Transaction {
             stage: Stage::Start,
             awaited: VecDeque::new(),
             recipients,
-            connection: Connection::Good,
-            is_ended: false,
+            is_closing: false,
         }
     }
 
@@ -168,11 +160,6 @@ impl Transaction {
         }
     }
 
-    /// The end of data is about to be written: from here on the host may have the message.
-    pub fn end_of_data(&mut self) {
-        self.is_ended = true;
-    }
-
     /// What the next reply is for.
     #[must_use]
     pub fn awaited(&self) -> Option<Awaited> {
@@ -182,7 +169,7 @@ impl Transaction {
     /// Takes the next reply.
     pub fn reply(&mut self, reply: &Reply) {
         if reply.code() == 421 {
-            self.connection = Connection::Gone;
+            self.is_closing = true;
         }
         match self.awaited.pop_front() {
             Some(Awaited::Mail) if !is_done(reply) => {
@@ -227,20 +214,21 @@ impl Transaction {
             }
             Some(Awaited::Mail | Awaited::Nothing) | None => {}
         }
-        if self.connection == Connection::Gone {
+        if self.is_closing {
             self.lost(&format!("The host closes: {}", said(reply).1));
         }
     }
 
     /// The connection is gone or of no use: whoever has no answer gets this one.
     pub fn lost(&mut self, why: &str) {
-        let verdict = if self.is_ended {
+        let after_data = self.awaited.contains(&Awaited::End);
+        let verdict = if after_data {
             Verdict::Later
         } else {
             Verdict::Elsewhere
         };
         self.settle(&Answer::local(verdict, "4.4.2", why));
-        self.connection = Connection::Gone;
+        self.is_closing = true;
         self.stage = Stage::Over;
         self.awaited.clear();
     }
@@ -248,7 +236,7 @@ impl Transaction {
     /// Whether the connection can be used for another transaction.
     #[must_use]
     pub fn leaves_usable(&self) -> bool {
-        self.connection == Connection::Good
+        !self.is_closing
     }
 
     /// The answers, in the recipients' order.

@@ -40,7 +40,11 @@ pub struct DoForm {
 
 /// `POST /mail/do`.
 pub async fn act(me: Me, headers: HeaderMap, Form(form): Form<DoForm>) -> Page {
-    let folder = find_folder(&me, &form.from).await?;
+    let folder = if form.from == "search" {
+        None
+    } else {
+        Some(find_folder(&me, &form.from).await?)
+    };
     let (word, selection) = selection(&form, folder)?;
     let (action, target) = action(&me, word, &form.target).await?;
     let done = me.app.mail.act(me.account, &selection, &action).await?;
@@ -113,7 +117,7 @@ pub fn triggered(toast: &Toast) -> Response {
 }
 
 /// What is meant: one row's own button, everything, or the ticked rows.
-fn selection(form: &DoForm, folder: FolderId) -> Result<(&str, Selection), WebError> {
+fn selection(form: &DoForm, folder: Option<FolderId>) -> Result<(&str, Selection), WebError> {
     if let Some((op, id)) = form.one.split_once(':') {
         return Ok((op, by_ids(folder, &[id])?));
     }
@@ -122,7 +126,7 @@ fn selection(form: &DoForm, folder: FolderId) -> Result<(&str, Selection), WebEr
     } else {
         form.op.as_str()
     };
-    if form.all == "1" {
+    if let (Some(folder), "1") = (folder, form.all.as_str()) {
         return Ok((
             word,
             Selection::All(folder, parse_filter(&form.filter), ModSeq(form.state)),
@@ -140,7 +144,7 @@ fn selection(form: &DoForm, folder: FolderId) -> Result<(&str, Selection), WebEr
     Ok((word, by_ids(folder, &ids)?))
 }
 
-fn by_ids(folder: FolderId, ids: &[&str]) -> Result<Selection, WebError> {
+fn by_ids(folder: Option<FolderId>, ids: &[&str]) -> Result<Selection, WebError> {
     let mut threads: Vec<ThreadId> = Vec::new();
     let mut emails: Vec<EmailId> = Vec::new();
     for id in ids {
@@ -157,10 +161,10 @@ fn by_ids(folder: FolderId, ids: &[&str]) -> Result<Selection, WebError> {
     if threads.is_empty() && emails.is_empty() {
         return Err(WebError::Bad("error-nothing-selected"));
     }
-    Ok(if threads.is_empty() {
-        Selection::Emails(folder, emails)
-    } else {
-        Selection::Threads(folder, threads)
+    Ok(match folder {
+        None => Selection::Anywhere(emails),
+        Some(folder) if threads.is_empty() => Selection::Emails(folder, emails),
+        Some(folder) => Selection::Threads(folder, threads),
     })
 }
 

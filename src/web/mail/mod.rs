@@ -8,6 +8,7 @@ pub mod body;
 pub mod column;
 pub mod list;
 pub mod reader;
+pub mod search;
 pub mod view;
 
 use axum::Router;
@@ -24,6 +25,8 @@ pub fn routes() -> Router<App> {
         .route("/mail/{folder}", get(list::folder))
         .route("/mail/{folder}/rows", get(list::rows))
         .route("/mail/{folder}/{id}", get(reader::conversation))
+        .route("/mail/search", get(search::results))
+        .route("/mail/starred", get(search::starred))
         .route("/mail/quota", get(column::quota))
         .route("/mail/folders", get(column::manage).post(column::create))
         .route("/mail/folders/column", get(column::column))

@@ -136,3 +136,14 @@ folder-emptied =
         [one] Eine Nachricht gelöscht
        *[other] { $n } Nachrichten gelöscht
     }
+
+# Suche
+search-results = Suche
+search-found =
+    { $n ->
+        [one] 1 Treffer
+       *[other] { $n } Treffer
+    }
+search-more-than = mehr als { $n } Treffer
+empty-search = Keine Treffer.
+search-everywhere = Auch in Papierkorb und Spam suchen

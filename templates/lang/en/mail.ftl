@@ -136,3 +136,14 @@ folder-emptied =
         [one] One message deleted
        *[other] { $n } messages deleted
     }
+
+# Search
+search-results = Search
+search-found =
+    { $n ->
+        [one] 1 result
+       *[other] { $n } results
+    }
+search-more-than = more than { $n } results
+empty-search = No results.
+search-everywhere = Search Trash and Spam too

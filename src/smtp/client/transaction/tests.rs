@@ -53,10 +53,7 @@ fn play(mut t: Transaction, replies: &[&str]) -> (String, Transaction) {
     loop {
         match t.step() {
             Step::Write(bytes) => said.push_str(std::str::from_utf8(&bytes).unwrap()),
-            Step::Content => {
-                said.push_str("CONTENT\r\n");
-                t.end_of_data();
-            }
+            Step::Content => said.push_str("CONTENT\r\n"),
             Step::Done => break,
         }
         while t.awaited().is_some() {
@@ -315,10 +312,7 @@ proptest! {
         loop {
             match t.step() {
                 Step::Write(_) => {}
-                Step::Content => {
-                    t.end_of_data();
-                    ended = Some(0);
-                }
+                Step::Content => ended = Some(0),
                 Step::Done => break,
             }
             while t.awaited().is_some() {
