@@ -127,9 +127,16 @@ impl SyncPoint {
     }
 
     /// Whether tombstones this point still needs are gone.
+    ///
+    /// A point that was cut inside a change number still needs the rest of that number.
     #[must_use]
     pub fn is_too_old(self, pruned: ModSeq) -> bool {
-        self.modseq.max(self.floor) < pruned
+        let whole = if self.object == i64::MAX {
+            self.modseq
+        } else {
+            ModSeq(self.modseq.0.saturating_sub(1))
+        };
+        whole.max(self.floor) < pruned
     }
 }
 
@@ -492,5 +499,17 @@ mod tests {
         };
         assert!(!p.is_too_old(ModSeq(50)));
         assert!(p.is_too_old(ModSeq(51)));
+    }
+
+    #[test]
+    fn a_point_cut_inside_a_number_needs_the_rest_of_it() {
+        let cut = SyncPoint {
+            modseq: ModSeq(60),
+            object: 7,
+            floor: ModSeq(50),
+        };
+        assert!(cut.is_too_old(ModSeq(60)));
+        assert!(!cut.is_too_old(ModSeq(59)));
+        assert!(!SyncPoint::at(ModSeq(60)).is_too_old(ModSeq(60)));
     }
 }

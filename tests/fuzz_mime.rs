@@ -160,9 +160,10 @@ fn holds(raw: &[u8], p: &Parsed) {
     assert!(!p.subject.contains(char::is_control));
     assert!(p.search.words.len() <= 2_000 && p.search.text.len() <= 65_537);
     assert!(!p.search.text.contains('\0') && p.search.words.iter().all(|w| !w.contains('\0')));
+    let original = reply::Original::from(p);
     let _ = (
-        reply::thread_headers(p),
-        reply::recipients(p, &[], reply::ReplyTo::All),
+        reply::thread_headers(&original),
+        reply::recipients(&original, &[], reply::ReplyTo::All),
     );
     let json = serde_json::to_string(&p.parts).unwrap();
     assert_eq!(

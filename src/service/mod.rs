@@ -35,7 +35,9 @@ pub struct Services {
     /// Messages and folders.
     pub mail: mail::Mail,
     /// Accounts, addresses, passwords, sign-in.
-    pub accounts: accounts::Accounts,
+    pub accounts: Arc<accounts::Accounts>,
+    /// Mail that leaves.
+    pub outgoing: outgoing::Outgoing,
     store: Store,
     notices: Mutex<Option<mpsc::Receiver<notices::Notice>>>,
 }
@@ -54,9 +56,19 @@ impl App {
         let changes = changes::Hub::new(store.clone());
         let (notices, waiting) = notices::Notices::new();
         let mail = mail::Mail::new(Arc::clone(&config), store.clone(), changes.clone(), notices);
+        let accounts = Arc::new(accounts::Accounts::new(
+            config.clone(),
+            store.clone(),
+            changes.clone(),
+        ));
         Self {
             inner: Arc::new(Services {
-                accounts: accounts::Accounts::new(config.clone(), store.clone(), changes.clone()),
+                outgoing: outgoing::Outgoing::new(
+                    config.clone(),
+                    store.clone(),
+                    Arc::clone(&accounts),
+                ),
+                accounts,
                 config,
                 changes,
                 mail,

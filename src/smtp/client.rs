@@ -15,7 +15,6 @@
 pub mod body;
 pub mod capabilities;
 pub mod opening;
-pub mod tls;
 pub mod transaction;
 mod wire;
 
@@ -24,11 +23,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
+use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::net::outbound::{Demand, connector};
 use crate::service::outgoing::transport::{
     Answer, Connection, Mail, Peer, Protection, Transport, Trouble,
 };
@@ -36,16 +37,14 @@ use crate::smtp::reply::Reply;
 use body::BodyWriter;
 use capabilities::Capabilities;
 use opening::{Act, Opening};
-use tls::{ClientTls, version_name};
 use transaction::{Awaited, Step, Transaction};
 use wire::{Wire, WireError};
 
-/// Opens connections to mail hosts. Clones share one TLS session cache.
+/// Opens connections to mail hosts.
 #[derive(Clone)]
 pub struct SmtpTransport {
     helo: Arc<str>,
     times: Times,
-    tls: ClientTls,
 }
 
 /// How long we wait (RFC 5321 4.5.3.2).
@@ -62,7 +61,7 @@ struct Times {
 impl SmtpTransport {
     /// A client by the settings.
     #[must_use]
-    pub fn new(config: &Config, tls: ClientTls) -> Self {
+    pub fn new(config: &Config) -> Self {
         let queue = &config.queue;
         Self {
             helo: config.helo().into(),
@@ -74,7 +73,6 @@ impl SmtpTransport {
                 block: queue.block_timeout,
                 end: queue.end_of_data_timeout,
             },
-            tls,
         }
     }
 
@@ -100,7 +98,12 @@ impl SmtpTransport {
         };
         let name = ServerName::try_from(peer.host.clone())
             .unwrap_or_else(|_| ServerName::from(peer.address.ip()));
-        let connector = self.tls.connector(peer.verifies);
+        let demand = if peer.verifies {
+            Demand::Right
+        } else {
+            Demand::Any
+        };
+        let (connector, _) = connector(demand).map_err(|e| failed(e.to_string()))?;
         let stream = timeout(
             self.times.handshake,
             connector.connect(name, wire.into_stream()),
@@ -129,9 +132,7 @@ impl SmtpTransport {
         let capabilities = loop {
             act = match act {
                 Act::Say(line) => {
-                    wire.write(line.as_bytes(), self.times.command)
-                        .await
-                        .map_err(trouble)?;
+                    wire.write(line.as_bytes(), self.times.command).await?;
                     opening.reply(&self.hear(&mut wire).await?)
                 }
                 Act::Handshake => {
@@ -165,7 +166,19 @@ impl SmtpTransport {
     }
 
     async fn hear(&self, wire: &mut Wire) -> Result<Reply, Trouble> {
-        wire.reply(self.times.command).await.map_err(trouble)
+        Ok(wire.reply(self.times.command).await?)
+    }
+}
+
+impl From<WireError> for Trouble {
+    fn from(error: WireError) -> Self {
+        Self::local("4.4.2", error.to_string())
+    }
+}
+
+impl From<WireError> for Failed {
+    fn from(error: WireError) -> Self {
+        Self::Other(error.into())
     }
 }
 
@@ -186,7 +199,6 @@ impl Transport for SmtpTransport {
     async fn connect(&self, peer: &Peer) -> Result<Box<dyn Connection>, Trouble> {
         match self.open(peer).await {
             Ok(session) => Ok(Box::new(session)),
-            Err(Failed::Other(trouble)) => Err(trouble),
             Err(Failed::Handshake(trouble)) if peer.protection == Protection::Opportunistic => {
                 tracing::info!(host = %peer.host, why = %trouble, "handshake failed, going on in clear");
                 let clear = Peer {
@@ -198,7 +210,7 @@ impl Transport for SmtpTransport {
                     Err(Failed::Other(trouble) | Failed::Handshake(trouble)) => Err(trouble),
                 }
             }
-            Err(Failed::Handshake(trouble)) => Err(trouble),
+            Err(Failed::Other(trouble) | Failed::Handshake(trouble)) => Err(trouble),
         }
     }
 }
@@ -248,7 +260,7 @@ impl Session {
                     .write(&bytes, self.times.command)
                     .await
                     .map_err(|e| e.to_string())?,
-                Step::Content => self.content(mail).await?,
+                Step::Content => self.content(transaction, mail).await?,
                 Step::Done => return Ok(()),
             }
             while let Some(awaited) = transaction.awaited() {
@@ -264,7 +276,11 @@ impl Session {
     }
 
     /// Streams the message; its end is marked only when all of it was there.
-    async fn content(&mut self, mail: &Mail<'_>) -> Result<(), String> {
+    async fn content(
+        &mut self,
+        transaction: &mut Transaction,
+        mail: &Mail<'_>,
+    ) -> Result<(), String> {
         let mut chunks = mail.content.open();
         let mut body = BodyWriter::default();
         let mut out = Vec::new();
@@ -283,6 +299,7 @@ impl Session {
         }
         out.clear();
         body.finish(&mut out);
+        transaction.end_of_data();
         self.block(&out).await
     }
 
@@ -294,8 +311,14 @@ impl Session {
     }
 }
 
-fn trouble(error: WireError) -> Trouble {
-    Trouble::local("4.4.2", error.to_string())
+/// As it stands in the delivery log.
+fn version_name(version: Option<ProtocolVersion>) -> String {
+    match version {
+        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3".to_owned(),
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
+        Some(other) => format!("{other:?}"),
+        None => "TLS".to_owned(),
+    }
 }
 
 /// Status code and words of a reply, as the delivery log and a bounce show them.

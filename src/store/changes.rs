@@ -45,7 +45,7 @@ impl From<sqlx::Error> for ChangesError {
 }
 
 /// A message that came or changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct ChangedMessage {
     /// Its place.
     pub uid: Uid,
@@ -103,7 +103,7 @@ pub enum Naming {
 }
 
 /// An item that came or changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct ChangedItem {
     /// Its id.
     pub item_id: ItemId,
@@ -405,7 +405,7 @@ impl Store {
             collections: sqlx::query_as(
                 "select collection_id, kind, slug, name, color, description, sort_order, is_default, time_zone,
                         properties, subscribed_url, item_count, total_bytes, created_modseq, modseq, content_modseq,
-                        pruned_modseq
+                        pruned_modseq, next_item_id
                    from collection
                   where account_id = $1
                     and (modseq > $2 or content_modseq > $2)
@@ -426,6 +426,93 @@ impl Store {
             }
         }
         Ok(changes)
+    }
+}
+
+impl Store {
+    /// Messages with an UID in `first..=last`, at most `limit`, from the low end or the high one: how a device's first sync
+    /// goes through a folder.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    ///
+    /// Source: activesync.md 5.3 (frontier and backfill).
+    pub async fn messages_between(
+        &self,
+        account: AccountId,
+        folder: FolderId,
+        first: Uid,
+        last: Uid,
+        newest_first: bool,
+        limit: i64,
+    ) -> Result<Vec<ChangedMessage>, StoreError> {
+        let query = if newest_first {
+            "select uid, email_id, thread_id, flags, keywords, size_bytes, received_at, created_modseq, modseq
+               from message
+              where account_id = $1
+                and folder_id = $2
+                and uid between $3 and $4
+              order by uid desc
+              limit $5"
+        } else {
+            "select uid, email_id, thread_id, flags, keywords, size_bytes, received_at, created_modseq, modseq
+               from message
+              where account_id = $1
+                and folder_id = $2
+                and uid between $3 and $4
+              order by uid
+              limit $5"
+        };
+        Ok(sqlx::query_as(query)
+            .bind(account)
+            .bind(folder)
+            .bind(first)
+            .bind(last)
+            .bind(limit)
+            .fetch_all(self.pool())
+            .await?)
+    }
+
+    /// Items with an id in `first..=last`, at most `limit`, from the low end or the high one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    ///
+    /// Source: activesync.md 5.3 (frontier and backfill).
+    pub async fn items_between(
+        &self,
+        account: AccountId,
+        collection: CollectionId,
+        first: ItemId,
+        last: ItemId,
+        newest_first: bool,
+        limit: i64,
+    ) -> Result<Vec<ChangedItem>, StoreError> {
+        let query = if newest_first {
+            "select item_id, href, component, size_bytes, last_ends_at, created_modseq, modseq
+               from item
+              where account_id = $1
+                and collection_id = $2
+                and item_id between $3 and $4
+              order by item_id desc
+              limit $5"
+        } else {
+            "select item_id, href, component, size_bytes, last_ends_at, created_modseq, modseq
+               from item
+              where account_id = $1
+                and collection_id = $2
+                and item_id between $3 and $4
+              order by item_id
+              limit $5"
+        };
+        Ok(sqlx::query_as(query)
+            .bind(account)
+            .bind(collection)
+            .bind(first)
+            .bind(last)
+            .bind(limit)
+            .fetch_all(self.pool())
+            .await?)
     }
 }
 

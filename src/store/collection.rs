@@ -7,7 +7,7 @@ use sqlx::FromRow;
 
 use super::{Store, Write};
 use crate::error::{Refusal, StoreError};
-use crate::model::{AccountId, CollectionId, CollectionKind, ModSeq};
+use crate::model::{AccountId, CollectionId, CollectionKind, ItemId, ModSeq};
 
 /// One collection with its counters.
 #[derive(Debug, Clone, PartialEq, FromRow)]
@@ -46,6 +46,8 @@ pub struct CollectionRow {
     pub content_modseq: ModSeq,
     /// Tombstones up to here are gone.
     pub pruned_modseq: ModSeq,
+    /// Above every item id given so far.
+    pub next_item_id: ItemId,
 }
 
 impl CollectionRow {
@@ -211,6 +213,28 @@ impl Write {
 }
 
 impl Store {
+    /// One collection.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn collection(
+        &self,
+        account: AccountId,
+        collection: CollectionId,
+    ) -> Result<Option<CollectionRow>, StoreError> {
+        Ok(sqlx::query_as(
+            "select collection_id, kind, slug, name, color, description, sort_order, is_default, time_zone, properties,
+                    subscribed_url, item_count, total_bytes, created_modseq, modseq, content_modseq, pruned_modseq, next_item_id
+               from collection
+              where account_id = $1
+                and collection_id = $2",
+        )
+        .bind(account)
+        .bind(collection)
+        .fetch_optional(self.pool())
+        .await?)
+    }
+
     /// All collections of an account, in the user's order.
     ///
     /// # Errors
@@ -218,7 +242,7 @@ impl Store {
     pub async fn collections(&self, account: AccountId) -> Result<Vec<CollectionRow>, StoreError> {
         Ok(sqlx::query_as(
             "select collection_id, kind, slug, name, color, description, sort_order, is_default, time_zone, properties,
-                    subscribed_url, item_count, total_bytes, created_modseq, modseq, content_modseq, pruned_modseq
+                    subscribed_url, item_count, total_bytes, created_modseq, modseq, content_modseq, pruned_modseq, next_item_id
                from collection
               where account_id = $1
               order by kind, sort_order, name, collection_id",

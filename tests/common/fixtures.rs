@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use postamt::error::Refusal;
-use postamt::model::{AccountId, Charge, Flags, FolderId, SpecialUse, ThreadId};
+use postamt::model::{AccountId, Charge, CollectionKind, Flags, FolderId, SpecialUse, ThreadId};
 use postamt::store::body::{Place, Stored};
+use postamt::store::collection::NewCollection;
+use postamt::store::item::NewItem;
 use postamt::store::mail::{Added, NewEmail, Placement, Target};
 use postamt::store::{Committed, Store};
 use sha2::{Digest, Sha256};
@@ -256,4 +258,36 @@ pub fn now() -> OffsetDateTime {
     let now = OffsetDateTime::now_utc();
     now.replace_nanosecond(now.nanosecond() / 1000 * 1000)
         .unwrap()
+}
+
+/// An object of a collection, as the format layer would hand it over.
+pub fn fake_item(href: &str, text: &str) -> NewItem {
+    NewItem {
+        href: href.to_owned(),
+        uid: format!("uid of {href}"),
+        component: "VEVENT".to_owned(),
+        source: format!("BEGIN:VCALENDAR\r\n{text}\r\nEND:VCALENDAR\r\n").into_bytes(),
+        summary: text.to_owned(),
+        starts_at: Some(now()),
+        ends_at: Some(now()),
+        last_ends_at: Some(now()),
+        next_alarm_at: None,
+        facts: serde_json::json!({}),
+        words: vec![text.to_lowercase()],
+        search_text: text.to_lowercase(),
+    }
+}
+
+/// A collection as a test describes it.
+pub fn new_collection(kind: CollectionKind, slug: &str) -> NewCollection<'_> {
+    NewCollection {
+        kind,
+        slug,
+        name: slug,
+        color: None,
+        description: "",
+        sort_order: 0,
+        is_default: false,
+        time_zone: None,
+    }
 }

@@ -397,3 +397,69 @@ www.bank.example</a><img src=\"cid:2\"><img src=\"https://a.example/l.png\" widt
 <img src=\"cid:7@postamt\">"
     );
 }
+
+#[test]
+fn the_answered_message_is_folded() {
+    let opts = CleanOptions {
+        fold_label: "Frühere Nachricht",
+        ..CleanOptions::new(Purpose::Read)
+    };
+    let shown = |html: &str| {
+        let cleaned = clean(html, &opts);
+        markup::assert_harmless(&cleaned.html);
+        assert_eq!(clean(&cleaned.html, &opts).html, cleaned.html);
+        cleaned
+            .html
+            .replace("<details class=\"pm-fold\">", "[")
+            .replace(
+                "<summary class=\"pm-fold-label\">Frühere Nachricht</summary>",
+                "",
+            )
+            .replace("</details>", "]")
+            .replace(['\n'], "")
+    };
+    let inside = |html: &str| {
+        shown(html)
+            .split_once('[')
+            .and_then(|(_, rest)| rest.rsplit_once(']'))
+            .map(|(inner, _)| inner.to_owned())
+    };
+    assert_eq!(
+        inside("<p>Ja</p><blockquote type=cite>Nein?<blockquote type=cite>alt</blockquote></blockquote>"),
+        Some("<blockquote type=\"cite\">Nein?<blockquote type=\"cite\">alt</blockquote></blockquote>".into())
+    );
+    assert_eq!(
+        inside(
+            "<div>Ja</div><div class=gmail_quote>Am … schrieb:<blockquote>Nein?</blockquote></div>\n<br>"
+        ),
+        Some(
+            "<div class=\"m-gmail_quote\">Am … schrieb:<blockquote>Nein?</blockquote></div>".into()
+        )
+    );
+    assert_eq!(
+        inside("Ja<hr><div id=divRplyFwdMsg>Von: A</div><p>Nein?</p>"),
+        Some("<div id=\"m-divRplyFwdMsg\">Von: A</div><p>Nein?</p>".into())
+    );
+    let line = "border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm";
+    assert_eq!(
+        inside(&format!(
+            "<p>Ja</p><div><div style='{line}'>Von: A</div></div><p>Nein?</p>"
+        ))
+        .map(|s| s.ends_with("Von: A</div></div><p>Nein?</p>")),
+        Some(true)
+    );
+    // An answer below or between, and a forward without a word, stay as they are.
+    for open in [
+        "<blockquote type=cite>Nein?</blockquote>Ja",
+        "Ja<blockquote type=cite>Nein?</blockquote>Doch",
+        "<div class=gmail_quote>Forwarded message</div>",
+        "Ja",
+    ] {
+        assert_eq!(inside(open), None, "{open}");
+    }
+    assert!(
+        !read("Ja<blockquote type=cite>x</blockquote>")
+            .html
+            .contains("details")
+    );
+}

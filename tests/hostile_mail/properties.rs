@@ -129,6 +129,11 @@ const PIECES: &str = r#"<div>
 <span class='pm-link-warning'>
 <div class='pm-m-root'>
 <div class='m-x' id='m-y'>
+<blockquote type=cite>
+<div class=gmail_quote>
+<div id=divRplyFwdMsg>
+<details class=pm-fold>
+<summary class=pm-fold-label>
 </span>
 style='position:fixed'
 title="
@@ -189,7 +194,10 @@ fn declaration() -> impl Strategy<Value = String> {
 }
 
 fn again(html: &str, purpose: Purpose) -> (String, String) {
-    let opts = CleanOptions::new(purpose);
+    let opts = CleanOptions {
+        fold_label: "…",
+        ..CleanOptions::new(purpose)
+    };
     let once = clean(html, &opts).html;
     let twice = clean(&once, &opts).html;
     (once, twice)
@@ -211,10 +219,14 @@ fn by_ammonia(html: &str) -> String {
 /// Quotation marks in text may be written as they are. The line feed that a parser eats after `<pre>` is doubled
 /// by us only.
 fn plainly_escaped(html: &str) -> String {
-    html.replace("&quot;", "\"")
+    let mut html = html
+        .replace("&quot;", "\"")
         .replace("&#39;", "'")
-        .replace("&#13;", "\r")
-        .replace(">\n\n", ">\n")
+        .replace("&#13;", "\r");
+    while html.contains(">\n\n") {
+        html = html.replace(">\n\n", ">\n");
+    }
+    html
 }
 
 fn tag() -> impl Strategy<Value = &'static str> {

@@ -4,6 +4,8 @@
 mod common;
 
 mod body;
+mod changes;
 mod folder;
+mod item;
 mod mail;
 mod queue;

@@ -11,6 +11,7 @@ use super::link::{self, Target};
 use super::parse::{self, MAX_DEPTH, MAX_NODES};
 use super::pictures::{Pictures, has_picture_shape};
 use super::plain::html_to_text;
+use super::quotes::{self, Fold, Quotes};
 use super::rules::{self, Treatment};
 use super::selector::root_class;
 use super::text::{TextOptions, text_to_html};
@@ -54,6 +55,9 @@ pub struct CleanOptions<'a> {
     pub remote: Remote<'a>,
     /// The part of the message that is looked at; the rest is cut off and [`Cleaned::cut`] says so.
     pub max_bytes: usize,
+    /// The words on the fold around the message that is answered; empty: nothing is folded. Leave it empty for
+    /// a forwarded message (its quotation is what it is about) and for printing.
+    pub fold_label: &'a str,
     /// Said after a link whose text names another host; `{host}` is where it leads.
     pub link_warning: &'a str,
 }
@@ -73,6 +77,7 @@ impl CleanOptions<'_> {
             own: &refuse,
             remote: Remote::Block,
             max_bytes: 2 * 1024 * 1024,
+            fold_label: "",
             link_warning: "leads to {host}",
         }
     }
@@ -146,7 +151,7 @@ pub(super) fn head_of(text: &str, max: usize) -> &str {
 /// Rounds of writing and parsing until both agree.
 const SETTLING_ROUNDS: usize = 4;
 /// The class of our mark behind a link.
-const WARNING_CLASS: &str = "pm-link-warning";
+pub(super) const WARNING_CLASS: &str = "pm-link-warning";
 /// The class of a picture that may be scaled down in both directions at once.
 const FIT_CLASS: &str = "pm-fit";
 /// Only an important inline style is beyond the reach of a message's own sheet.
@@ -158,6 +163,8 @@ struct Frame {
     /// The next node to look at, and where its copy goes.
     next: Option<Id>,
     into: Id,
+    /// All of this is in a fold already.
+    folded: bool,
 }
 
 struct Cleaner<'o> {
@@ -185,7 +192,7 @@ impl<'o> Cleaner<'o> {
         let body = parsed.body()?;
         if let Some(head) = parsed.head() {
             let nowhere = self.out.create(Kind::Other);
-            self.copy(parsed, head, nowhere);
+            self.copy(parsed, head, nowhere, None);
         }
         let (top, wrapper) = self.wrapper(parsed, body);
         let into = match wrapper {
@@ -196,9 +203,16 @@ impl<'o> Cleaner<'o> {
             }
             None => Tree::ROOT,
         };
-        self.copy(parsed, top, into);
+        let fold = self.opts.purpose == Purpose::Read && !self.opts.fold_label.is_empty();
+        let quotes = fold.then(|| Quotes::new(parsed, top));
+        self.copy(parsed, top, into, quotes.as_ref());
 
-        let (mut tree, top) = settle(self.out)?;
+        let (tree, top) = settle(self.out, Tree::ROOT)?;
+        let (mut tree, top) = if self.opts.purpose == Purpose::Read {
+            enclose(tree, top, &root_class(self.opts.prefix))?
+        } else {
+            (tree, top)
+        };
         let mut cleaned = self.cleaned;
         cleaned.empty = !tree.walk(top).any(|(id, _)| match tree.kind(id) {
             Kind::Text(text) => !text.trim().is_empty(),
@@ -275,28 +289,59 @@ impl<'o> Cleaner<'o> {
     }
 
     /// Copy what is below `from` of the parsed tree into `into` of the new one.
-    fn copy(&mut self, parsed: &Tree, from: Id, into: Id) {
+    fn copy(&mut self, parsed: &Tree, from: Id, into: Id, quotes: Option<&Quotes>) {
         let mut open = vec![Frame {
             next: parsed.first(from),
             into,
+            folded: quotes.is_none(),
         }];
+        // Something of the writer's own comes before the quotation.
+        let mut has_words = false;
         while let Some(frame) = open.last_mut() {
             let Some(id) = frame.next else {
                 open.pop();
                 continue;
             };
             frame.next = parsed.next(id);
-            let into = frame.into;
             match parsed.kind(id) {
-                Kind::Text(text) => self.out.append_text(into, text),
+                Kind::Text(text) => {
+                    has_words |= !text.trim().is_empty();
+                    self.out.append_text(frame.into, text);
+                }
                 Kind::Element(element) => {
-                    if let Some(frame) = self.element(parsed, id, element, into) {
-                        open.push(frame);
+                    let begins = quotes
+                        .filter(|_| has_words && !frame.folded)
+                        .and_then(|q| q.begins(parsed, id, element, self.opts.prefix));
+                    let mut into = frame.into;
+                    if let Some(fold) = begins {
+                        into = self.open_fold(into);
+                        if fold == Fold::Rest {
+                            frame.into = into;
+                            frame.folded = true;
+                        }
+                    }
+                    let folded = frame.folded || begins.is_some();
+                    if let Some(children) = self.element(parsed, id, element, into) {
+                        open.push(Frame { folded, ..children });
                     }
                 }
                 Kind::Document | Kind::Other => {}
             }
         }
+    }
+
+    /// A closed fold at the end of `into`; where its content goes.
+    fn open_fold(&mut self, into: Id) -> Id {
+        let mut details = Element::new("details");
+        details.set("class", quotes::FOLD_CLASS);
+        let details = self.out.create(Kind::Element(details));
+        self.out.append(into, details);
+        let mut summary = Element::new("summary");
+        summary.set("class", quotes::LABEL_CLASS);
+        let summary = self.out.create(Kind::Element(summary));
+        self.out.append(details, summary);
+        self.out.append_text(summary, self.opts.fold_label);
+        details
     }
 
     /// Copy one element; the frame to go on with when its children are wanted.
@@ -306,10 +351,12 @@ impl<'o> Cleaner<'o> {
             self.style_element(parsed, id, source);
             return None;
         }
-        let treatment = if source.is_html {
-            rules::treatment(name)
-        } else {
+        let treatment = if !source.is_html || quotes::is_mark(source) {
             Treatment::Drop
+        } else if name == "details" && quotes::has_class(source, quotes::FOLD_CLASS) {
+            Treatment::Unwrap
+        } else {
+            rules::treatment(name)
         };
         match treatment {
             Treatment::Drop => return None,
@@ -317,13 +364,10 @@ impl<'o> Cleaner<'o> {
                 return Some(Frame {
                     next: parsed.first(id),
                     into,
+                    folded: false,
                 });
             }
             Treatment::Keep => {}
-        }
-        let is_ours = |class: &str| class.split_ascii_whitespace().any(|c| c == WARNING_CLASS);
-        if name == "span" && source.attr("class").is_some_and(is_ours) {
-            return None;
         }
         let mut element = self.common(source);
         if name == "img" {
@@ -341,6 +385,7 @@ impl<'o> Cleaner<'o> {
         Some(Frame {
             next: parsed.first(id),
             into: copy,
+            folded: false,
         })
     }
 
@@ -495,7 +540,7 @@ fn existing_wrapper(parsed: &Tree, body: Id, root: &str) -> Option<Id> {
 }
 
 /// The tree as it parses from its own text, or `None` when it does not come to rest or is too large.
-fn settle(out: Tree) -> Option<(Tree, Id)> {
+fn settle(out: Tree, top: Id) -> Option<(Tree, Id)> {
     // The shown document has `html` and `body` above, and a few nodes beside.
     let fits = out.len() + 16 <= MAX_NODES
         && out
@@ -504,7 +549,7 @@ fn settle(out: Tree) -> Option<(Tree, Id)> {
     if !fits {
         return None;
     }
-    let (mut tree, mut top) = (out, Tree::ROOT);
+    let (mut tree, mut top) = (out, top);
     for _ in 0..SETTLING_ROUNDS {
         let again = parse::parse(&tree::serialise(&tree, top))?;
         let body = again.body()?;
@@ -516,11 +561,52 @@ fn settle(out: Tree) -> Option<(Tree, Id)> {
     None
 }
 
+/// Make sure that one element holds the whole message, and settle again if it did not.
+///
+/// Markup like `<li><table><div><li>` closes more than it opens when it is parsed from its own text, the
+/// message's element among it; then a new one goes around everything.
+fn enclose(tree: Tree, top: Id, root: &str) -> Option<(Tree, Id)> {
+    let (mut tree, mut top) = (tree, top);
+    for _ in 0..SETTLING_ROUNDS {
+        if existing_wrapper(&tree, top, root).is_some() {
+            return Some((tree, top));
+        }
+        let mut div = Element::new("div");
+        div.set("class", root);
+        let div = tree.create(Kind::Element(div));
+        while let Some(child) = tree.first(top).filter(|child| *child != div) {
+            tree.detach(child);
+            tree.append(div, child);
+            if let Kind::Element(element) = tree.kind_mut(child) {
+                remove_class(element, root);
+            }
+        }
+        tree.append(top, div);
+        (tree, top) = settle(tree, top)?;
+    }
+    None
+}
+
 fn join_styles(first: String, second: String) -> String {
     match (first.is_empty(), second.is_empty()) {
         (true, _) => second,
         (_, true) => first,
         _ => format!("{first};{second}"),
+    }
+}
+
+fn remove_class(element: &mut Element, name: &str) {
+    let left = element.attr("class").map(|class| {
+        class
+            .split_ascii_whitespace()
+            .filter(|c| *c != name)
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    match left {
+        Some(left) if left.is_empty() => element.attrs.retain(|(attr, _)| attr != "class"),
+        Some(left) => element.set("class", left),
+        None => {}
     }
 }
 

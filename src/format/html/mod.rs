@@ -29,6 +29,7 @@ mod names;
 mod parse;
 mod pictures;
 mod plain;
+mod quotes;
 mod rules;
 mod selector;
 mod sniff;

@@ -7,7 +7,7 @@ use html5ever::LocalName;
 use super::rules;
 
 /// The place of a node in its tree.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Id(usize);
 
 /// What a node is.

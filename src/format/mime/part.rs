@@ -207,7 +207,12 @@ fn shown(parts: &[Part], rich: bool) -> Vec<&Part> {
                 let exact = |p: &Part| is_shown(p) && p.content_type == wanted;
                 let last =
                     |test: &dyn Fn(&Part) -> bool| own.iter().rev().find(|c| has(c, test)).copied();
-                last(&exact).or_else(|| last(&is_shown))
+                let other = |p: &Part| {
+                    is_shown(p) && matches!(p.content_type.as_str(), "text/plain" | "text/html")
+                };
+                last(&exact)
+                    .or_else(|| last(&other))
+                    .or_else(|| last(&is_shown))
             }
             "multipart/related" => own.iter().find(|c| has(c, &is_shown)).copied(),
             _ => None,

@@ -3,6 +3,8 @@
 //! [`parse`] never fails: whatever bytes come, there is a [`Parsed`] with at least one part. Headers that are missing
 //! or beyond repair are empty; the raw message, which is stored as it came, stays the truth.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -106,6 +108,7 @@ pub enum Importance {
 pub fn parse(raw: &[u8], now: OffsetDateTime, arrived_at: OffsetDateTime) -> Parsed {
     let mut scanned = scan::scan(raw);
     classify(&mut scanned.parts);
+    list_unreferenced(raw, &mut scanned.parts);
     let structure_wire = wire::structure(raw, &scanned);
     let fields = scanned
         .heads
@@ -169,8 +172,7 @@ pub fn parse(raw: &[u8], now: OffsetDateTime, arrived_at: OffsetDateTime) -> Par
         search: SearchText::default(),
     };
     let body = search::body_text(raw, &parsed.parts, false);
-    let own = search::body_text(raw, &parsed.parts, true);
-    parsed.preview = text::preview(if own.trim().is_empty() { &body } else { &own });
+    parsed.preview = preview(raw, &parsed.parts, &body);
     parsed.search = search::collect(&parsed, &body);
     parsed
 }
@@ -221,7 +223,7 @@ impl<'a> Header<'a> {
         for value in self.all(name) {
             out.extend(message_ids(&words::raw_text(value)));
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let mut kept: Vec<String> = out
             .into_iter()
             .rev()
@@ -359,6 +361,61 @@ fn classify(parts: &mut [Part]) {
         part.is_attachment =
             !part.is_multipart() && !part.is_inline && is_attachment(part, parent, is_first);
     }
+}
+
+/// Pictures that the HTML does not show after all (Apple Mail sends plain text with them) are listed as attachments.
+fn list_unreferenced(raw: &[u8], parts: &mut [Part]) {
+    if !parts.iter().any(|p| p.is_inline && p.in_message.is_none()) {
+        return;
+    }
+    let mut shown: HashSet<String> = HashSet::new();
+    for html in part::html_body(parts)
+        .into_iter()
+        .filter(|p| p.content_type == "text/html")
+    {
+        let body = html.raw_body(raw);
+        if body.len() > MAX_HTML {
+            return;
+        }
+        let text = part::part_text(body, html).to_ascii_lowercase();
+        shown.extend(text.split("cid:").skip(1).map(content_id_of));
+    }
+    for part in parts
+        .iter_mut()
+        .filter(|p| p.is_inline && p.in_message.is_none())
+    {
+        let id = part.content_id.as_ref().map(|id| id.to_ascii_lowercase());
+        if !id.is_some_and(|id| shown.contains(&id)) {
+            part.is_inline = false;
+            part.is_attachment = true;
+        }
+    }
+}
+
+/// The id at the start of what follows a `cid:` in HTML (RFC 2392: percent-encoded).
+fn content_id_of(text: &str) -> String {
+    let end = text
+        .find(['"', '\'', ')', '>', ' ', '&', '\n'])
+        .unwrap_or(text.len());
+    let id = text.get(..end.min(MAX_ID)).unwrap_or_default();
+    percent_decoded(id).to_ascii_lowercase()
+}
+
+/// Bytes of HTML (encoded) that are searched for pictures; those of a longer one all count as shown.
+const MAX_HTML: usize = 4_194_304;
+
+/// What the sender wrote, without what the HTML marks as a quote if anything is left then.
+fn preview(raw: &[u8], parts: &[Part], body: &str) -> String {
+    if part::text_body(parts)
+        .iter()
+        .any(|p| p.content_type == "text/html")
+    {
+        let own = search::body_text(raw, parts, true);
+        if !own.trim().is_empty() {
+            return text::preview(&own);
+        }
+    }
+    text::preview(body)
 }
 
 /// A piece the HTML refers to: it has a Content-ID and was not sent as an attachment, or is a later child of a

@@ -27,6 +27,40 @@ fn marked(mark: &str, original: &str) -> String {
     }
 }
 
+/// What an answer needs to know of the message it answers: of one just read, or of what is stored of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Original<'a> {
+    /// Without brackets, here and below.
+    pub message_id: Option<&'a str>,
+    pub in_reply_to: &'a [String],
+    pub references: &'a [String],
+    pub from: &'a [Mailbox],
+    pub sender: &'a [Mailbox],
+    pub reply_to: &'a [Mailbox],
+    pub to: &'a [Mailbox],
+    pub cc: &'a [Mailbox],
+    pub subject: &'a str,
+    /// The list's address ([`Parsed::list_post`]).
+    pub list_post: Option<&'a str>,
+}
+
+impl<'a> From<&'a Parsed> for Original<'a> {
+    fn from(parsed: &'a Parsed) -> Self {
+        Self {
+            message_id: parsed.message_id.as_deref(),
+            in_reply_to: &parsed.in_reply_to,
+            references: &parsed.references,
+            from: &parsed.from,
+            sender: &parsed.sender,
+            reply_to: &parsed.reply_to,
+            to: &parsed.to,
+            cc: &parsed.cc,
+            subject: &parsed.subject,
+            list_post: parsed.list_post.as_deref(),
+        }
+    }
+}
+
 /// What a reply names in its threading headers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ThreadHeaders {
@@ -38,17 +72,14 @@ pub struct ThreadHeaders {
 ///
 /// A long chain keeps its first id, which is the thread's, and its last ones.
 #[must_use]
-pub fn thread_headers(original: &Parsed) -> ThreadHeaders {
-    let Some(id) = original.message_id.clone() else {
+pub fn thread_headers(original: &Original<'_>) -> ThreadHeaders {
+    let Some(id) = original.message_id.map(str::to_owned) else {
         return ThreadHeaders {
             in_reply_to: Vec::new(),
-            references: original.references.clone(),
+            references: original.references.to_vec(),
         };
     };
-    let mut references = match (
-        original.references.as_slice(),
-        original.in_reply_to.as_slice(),
-    ) {
+    let mut references = match (original.references, original.in_reply_to) {
         ([], [only]) => vec![only.clone()],
         (references, _) => references.to_vec(),
     };
@@ -87,7 +118,7 @@ pub struct Recipients {
 /// `Reply-To` stands before `From`. The own addresses never get an answer to oneself, unless nobody else is left. An
 /// answer to a message one has sent oneself goes to its recipients once more.
 #[must_use]
-pub fn recipients(original: &Parsed, own: &[Address], kind: ReplyTo) -> Recipients {
+pub fn recipients(original: &Original<'_>, own: &[Address], kind: ReplyTo) -> Recipients {
     let own: Vec<String> = own.iter().map(Address::compare_form).collect();
     let is_own = |m: &Mailbox| {
         m.smtp_address().is_ok_and(|a| {
@@ -101,30 +132,30 @@ pub fn recipients(original: &Parsed, own: &[Address], kind: ReplyTo) -> Recipien
             .collect()
     };
 
-    if let (ReplyTo::List, Some(list)) = (kind, &original.list_post) {
+    if let (ReplyTo::List, Some(list)) = (kind, original.list_post) {
         let to = vec![Mailbox {
             name: String::new(),
-            address: list.clone(),
+            address: list.to_owned(),
         }];
         return Recipients { to, cc: Vec::new() };
     }
     let from_self = !original.from.is_empty() && original.from.iter().all(is_own);
-    let author = [&original.reply_to, &original.from, &original.sender]
+    let author = [original.reply_to, original.from, original.sender]
         .into_iter()
-        .map(|list| reachable(list))
+        .map(reachable)
         .find(|list| !list.is_empty())
         .unwrap_or_default();
     let mut to = if from_self {
-        reachable(&original.to)
+        reachable(original.to)
     } else {
         author.clone()
     };
     let mut cc = Vec::new();
     if kind == ReplyTo::All {
         if !from_self {
-            cc = reachable(&original.to);
+            cc = reachable(original.to);
         }
-        cc.extend(reachable(&original.cc));
+        cc.extend(reachable(original.cc));
     }
     let mut seen = std::collections::HashSet::new();
     to.retain(|m| !is_own(m) && seen.insert(m.compare_form()));
@@ -133,7 +164,7 @@ pub fn recipients(original: &Parsed, own: &[Address], kind: ReplyTo) -> Recipien
         if cc.is_empty() {
             // A note to oneself is answered to oneself.
             to = if from_self && !original.to.is_empty() {
-                reachable(&original.to)
+                reachable(original.to)
             } else {
                 author
             };
@@ -209,7 +240,7 @@ pub fn attribution(language: Language, author: &str, at: OffsetDateTime) -> Stri
 
 /// The lines above a forwarded text: who wrote what to whom and when, `at` in the reader's own zone.
 #[must_use]
-pub fn forward_head(language: Language, original: &Parsed, at: OffsetDateTime) -> String {
+pub fn forward_head(language: Language, original: &Original<'_>, at: OffsetDateTime) -> String {
     let people = |list: &[Mailbox]| {
         list.iter()
             .map(ToString::to_string)
@@ -227,11 +258,11 @@ pub fn forward_head(language: Language, original: &Parsed, at: OffsetDateTime) -
         ),
     };
     let values = [
-        people(&original.from),
+        people(original.from),
         written_date(language, at),
-        original.subject.clone(),
-        people(&original.to),
-        people(&original.cc),
+        original.subject.to_owned(),
+        people(original.to),
+        people(original.cc),
     ];
     let mut out = format!("{title}\n");
     for (name, value) in names
@@ -318,18 +349,22 @@ mod tests {
 
     #[test]
     fn the_chain_of_references_grows_at_its_end() {
-        let t = thread_headers(&read("Message-ID: <3@a>\nReferences: <1@a> <2@a>"));
+        let t = thread_headers(&Original::from(&read(
+            "Message-ID: <3@a>\nReferences: <1@a> <2@a>",
+        )));
         assert_eq!(t.in_reply_to, ["3@a"]);
         assert_eq!(t.references, ["1@a", "2@a", "3@a"]);
-        let t = thread_headers(&read("Message-ID: <3@a>\nIn-Reply-To: <2@a>"));
+        let t = thread_headers(&Original::from(&read(
+            "Message-ID: <3@a>\nIn-Reply-To: <2@a>",
+        )));
         assert_eq!(t.references, ["2@a", "3@a"]);
         assert_eq!(
-            thread_headers(&read("Subject: x")),
+            thread_headers(&Original::from(&read("Subject: x"))),
             ThreadHeaders::default()
         );
         let mut long = read("Message-ID: <new@a>");
         long.references = (0..100).map(|i| format!("{i}@a")).collect();
-        let t = thread_headers(&long);
+        let t = thread_headers(&Original::from(&long));
         assert_eq!(t.references.len(), 100);
         assert_eq!(
             (
@@ -346,40 +381,58 @@ mod tests {
         let me = own(&["me@a.de", "alias@a.de"]);
         let m =
             read("From: anna@b.de\nTo: ME@a.de, carl@b.de\nCc: dora@b.de, me+shop@a.de, anna@b.de");
-        let r = recipients(&m, &me, ReplyTo::Sender);
+        let r = recipients(&Original::from(&m), &me, ReplyTo::Sender);
         assert_eq!(
             (show(&r.to), show(&r.cc)),
             ("anna@b.de".into(), String::new())
         );
-        let r = recipients(&m, &me, ReplyTo::All);
+        let r = recipients(&Original::from(&m), &me, ReplyTo::All);
         assert_eq!(
             (show(&r.to), show(&r.cc)),
             ("anna@b.de".into(), "carl@b.de dora@b.de".into())
         );
 
         let m = read("From: anna@b.de\nReply-To: office@b.de\nTo: me@a.de");
-        assert_eq!(show(&recipients(&m, &me, ReplyTo::All).to), "office@b.de");
+        assert_eq!(
+            show(&recipients(&Original::from(&m), &me, ReplyTo::All).to),
+            "office@b.de"
+        );
 
         let m = read("From: me@a.de\nTo: anna@b.de\nCc: carl@b.de");
-        let r = recipients(&m, &me, ReplyTo::All);
+        let r = recipients(&Original::from(&m), &me, ReplyTo::All);
         assert_eq!(
             (show(&r.to), show(&r.cc)),
             ("anna@b.de".into(), "carl@b.de".into())
         );
-        assert_eq!(show(&recipients(&m, &me, ReplyTo::Sender).to), "anna@b.de");
+        assert_eq!(
+            show(&recipients(&Original::from(&m), &me, ReplyTo::Sender).to),
+            "anna@b.de"
+        );
 
         let m = read("From: me@a.de\nTo: me@a.de");
-        assert_eq!(show(&recipients(&m, &me, ReplyTo::Sender).to), "me@a.de");
+        assert_eq!(
+            show(&recipients(&Original::from(&m), &me, ReplyTo::Sender).to),
+            "me@a.de"
+        );
         let m = read("From: root\nTo: me@a.de");
-        assert_eq!(recipients(&m, &me, ReplyTo::All), Recipients::default());
+        assert_eq!(
+            recipients(&Original::from(&m), &me, ReplyTo::All),
+            Recipients::default()
+        );
     }
 
     #[test]
     fn a_list_is_answered_to_the_list() {
         let m = read("From: anna@b.de\nTo: list@b.de\nList-Post: <mailto:list@b.de?subject=x>");
-        assert_eq!(show(&recipients(&m, &[], ReplyTo::List).to), "list@b.de");
+        assert_eq!(
+            show(&recipients(&Original::from(&m), &[], ReplyTo::List).to),
+            "list@b.de"
+        );
         let m = read("From: anna@b.de\nList-Post: NO");
-        assert_eq!(show(&recipients(&m, &[], ReplyTo::List).to), "anna@b.de");
+        assert_eq!(
+            show(&recipients(&Original::from(&m), &[], ReplyTo::List).to),
+            "anna@b.de"
+        );
     }
 
     #[test]
@@ -403,7 +456,7 @@ mod tests {
         );
         let m = read("From: Anna <a@b.de>\nTo: c@d.de\nSubject: Hi");
         assert_eq!(
-            forward_head(Language::German, &m, NOW),
+            forward_head(Language::German, &Original::from(&m), NOW),
             "---------- Weitergeleitete Nachricht ----------\nVon: Anna <a@b.de>\nDatum: Montag, 23. November 2026, 09:05\nBetreff: Hi\nAn: c@d.de\n"
         );
     }

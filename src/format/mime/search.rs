@@ -8,9 +8,10 @@
 //! `f:` from, `t:` to/cc/bcc, `s:` subject, `n:` names of attachments. Text without blanks between words (Chinese,
 //! Japanese) is indexed as pairs of characters, and so is a query.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::read::Parsed;
 use super::{part, text};
@@ -56,7 +57,7 @@ impl FoldedWord {
 #[must_use]
 pub fn fold(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.nfc() {
+    for c in composed(text).chars() {
         if c.is_whitespace() || c.is_control() {
             if !out.is_empty() && !out.ends_with(' ') {
                 out.push(' ');
@@ -73,7 +74,7 @@ pub fn fold(text: &str) -> String {
 #[must_use]
 pub fn fold_expanded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.nfc() {
+    for c in composed(text).chars() {
         if c.is_whitespace() || c.is_control() {
             if !out.is_empty() && !out.ends_with(' ') {
                 out.push(' ');
@@ -97,11 +98,20 @@ pub fn fold_words(text: &str) -> Vec<FoldedWord> {
     out
 }
 
+/// The text with its accents joined to their letters; mail is mostly so already.
+fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.nfc().collect())
+    }
+}
+
 /// Calls `take` for each word until it says stop.
 fn each_word(text: &str, mut take: impl FnMut(FoldedWord) -> bool) {
     let mut word = WordInProgress::default();
     let mut before_pair: Option<char> = None;
-    for c in text.nfc().chain(std::iter::once(' ')) {
+    for c in composed(text).chars().chain(std::iter::once(' ')) {
         if is_unspaced(c) {
             if word.end().is_some_and(|w| !take(w)) {
                 return;

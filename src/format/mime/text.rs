@@ -483,3 +483,97 @@ fn entity(name: &str) -> Option<char> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn html(text: &str) -> String {
+        from_html(text, false, usize::MAX)
+    }
+
+    #[test]
+    fn html_becomes_lines() {
+        for (source, want) in [
+            ("a<br>b<p>c</p>d", "a\nb\n\nc\n\nd"),
+            ("<ul><li>eins<li>zwei</ul>", "- eins\n- zwei"),
+            ("<b>a</b>b <i> c</i>", "ab c"),
+            ("<td>a</td><td>b</td>", "a b"),
+            (
+                "a &lt;b&gt; &amp;amp; &#228;&#xE4;&auml &unknown; &",
+                "a <b> &amp; äää &unknown; &",
+            ),
+            ("1 < 2 > 0", "1 < 2 > 0"),
+            (
+                "<script>if (a<b) x('</p>')</script>y<STYLE>z</style >w",
+                "yw",
+            ),
+            ("a<!-- x > y -->b<!doctype html>c<?php d ?>e", "abce"),
+            ("<a title=\"a > b\">x</a>", "x"),
+            ("<p title=\"never closed>x</p>y", "x\n\ny"),
+            ("<title>no</title>yes", "yes"),
+            ("a <", "a <"),
+            ("<", "<"),
+            ("", ""),
+        ] {
+            assert_eq!(html(source), want, "{source}");
+        }
+    }
+
+    #[test]
+    fn quotes_in_html_can_be_left_out() {
+        let source = "neu<blockquote>alt<blockquote>älter</blockquote></blockquote>mehr<div class=\"gmail_quote\">Am schrieb<p>alt";
+        assert_eq!(from_html(source, true, usize::MAX), "neu\n\nmehr");
+        assert!(html(source).contains("älter"));
+    }
+
+    #[test]
+    fn flowed_lines_are_joined() {
+        // RFC 3676 4.1, 4.2, 4.3, 4.5
+        for (source, want) in [
+            ("a \nb\nc", "a b\nc"),
+            ("a \nb\nc\n", "a b\nc\n"),
+            ("> q \n> r\n>> s \nt", "> q r\n>> s \nt"),
+            (" From x\n >y", "From x\n>y"),
+            ("a \n-- \nSig", "a \n-- \nSig"),
+            ("a\n\nb", "a\n\nb"),
+            ("", ""),
+        ] {
+            assert_eq!(unflow(source, false), want, "{source:?}");
+        }
+        assert_eq!(unflow("Donau \ndampf", true), "Donaudampf");
+    }
+
+    #[test]
+    fn a_preview_is_what_the_writer_wrote() {
+        for (source, want) in [
+            (
+                "Hallo,\n\nAm 3. Mai schrieb Anna:\n> alt\n\ngern.\n-- \nJörg",
+                "Hallo, gern.",
+            ),
+            (
+                "ok\n\nOn Mon, May 3, 2026 at 9:00 AM Anna Schmidt\n<a@b.de> wrote:\n\n> old",
+                "ok",
+            ),
+            (
+                "ja\n\n-----Ursprüngliche Nachricht-----\nVon: Anna\nalt",
+                "ja",
+            ),
+            ("ja\n\nVon: Anna <a@b.de>\nGesendet: Montag\nalt", "ja"),
+            (
+                "ja\n________________________________\nFrom: Anna\nSent: Monday\nold",
+                "ja",
+            ),
+            ("> only a quote", "> only a quote"),
+            ("Von: hier\nnach dort", "Von: hier nach dort"),
+            ("Er schrieb: alles gut.", "Er schrieb: alles gut."),
+            ("a\u{200B}\u{AD} b =====\n***** c", "a b c"),
+            ("", ""),
+        ] {
+            assert_eq!(preview(source), want, "{source:?}");
+        }
+        let long = "wort ".repeat(100);
+        assert_eq!(preview(&long).chars().count(), 199);
+        assert_eq!(preview(&"ä".repeat(300)).chars().count(), 200);
+    }
+}

@@ -109,7 +109,7 @@ mod tests {
             lines in prop::collection::vec("[.a-z\u{e4}]{0,6}", 0..12),
             cut in 1..20_usize,
         ) {
-            let text: String = lines.iter().map(|l| format!("{l}\r\n")).collect();
+            let text = lines.iter().fold(String::new(), |all, l| all + l + "\r\n");
             let pieces: Vec<&[u8]> = text.as_bytes().chunks(cut).collect();
             let sent = wire(&pieces);
             let mut reader = DataReader::new(ContentLimits::from_config(&Smtp::default()));

@@ -27,7 +27,7 @@ use crate::smtp::reply::{Reply, Status};
 pub enum Step {
     /// Writes this; then reads replies as long as something is awaited.
     Write(Vec<u8>),
-    /// Writes the message and the end of data; then reads the reply.
+    /// Writes the message, calls [`Transaction::end_of_data`], writes the end of data; then reads the reply.
     Content,
     /// Every recipient has its answer.
     Done,
@@ -58,7 +58,14 @@ pub struct Transaction {
     stage: Stage,
     awaited: VecDeque<Awaited>,
     recipients: Vec<Place>,
-    is_closing: bool,
+    connection: Connection,
+    is_ended: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    Good,
+    Gone,
 }
 
 #[derive(Debug)]
@@ -114,7 +121,8 @@ impl Transaction {
             stage: Stage::Start,
             awaited: VecDeque::new(),
             recipients,
-            is_closing: false,
+            connection: Connection::Good,
+            is_ended: false,
         }
     }
 
@@ -160,6 +168,11 @@ impl Transaction {
         }
     }
 
+    /// The end of data is about to be written: from here on the host may have the message.
+    pub fn end_of_data(&mut self) {
+        self.is_ended = true;
+    }
+
     /// What the next reply is for.
     #[must_use]
     pub fn awaited(&self) -> Option<Awaited> {
@@ -169,7 +182,7 @@ impl Transaction {
     /// Takes the next reply.
     pub fn reply(&mut self, reply: &Reply) {
         if reply.code() == 421 {
-            self.is_closing = true;
+            self.connection = Connection::Gone;
         }
         match self.awaited.pop_front() {
             Some(Awaited::Mail) if !is_done(reply) => {
@@ -214,21 +227,20 @@ impl Transaction {
             }
             Some(Awaited::Mail | Awaited::Nothing) | None => {}
         }
-        if self.is_closing {
+        if self.connection == Connection::Gone {
             self.lost(&format!("The host closes: {}", said(reply).1));
         }
     }
 
     /// The connection is gone or of no use: whoever has no answer gets this one.
     pub fn lost(&mut self, why: &str) {
-        let after_data = self.awaited.contains(&Awaited::End);
-        let verdict = if after_data {
+        let verdict = if self.is_ended {
             Verdict::Later
         } else {
             Verdict::Elsewhere
         };
         self.settle(&Answer::local(verdict, "4.4.2", why));
-        self.is_closing = true;
+        self.connection = Connection::Gone;
         self.stage = Stage::Over;
         self.awaited.clear();
     }
@@ -236,7 +248,7 @@ impl Transaction {
     /// Whether the connection can be used for another transaction.
     #[must_use]
     pub fn leaves_usable(&self) -> bool {
-        !self.is_closing
+        self.connection == Connection::Good
     }
 
     /// The answers, in the recipients' order.

@@ -106,7 +106,7 @@ fn a_part_stored_is_a_part_read_back() {
 
 #[test]
 fn what_is_shown_of_an_alternative() {
-    let raw = "Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: multipart/alternative; boundary=a\n\n--a\nContent-Type: text/plain\n\nplain\n--a\nContent-Type: multipart/related; boundary=r\n\n--r\nContent-Type: text/html\n\n<p>rich\n--r\nContent-Type: image/png\nContent-ID: <p1>\n\nx\n--r--\n--a\nContent-Type: text/calendar; method=request\n\nBEGIN:VCALENDAR\n--a--\n--m\nContent-Type: text/plain\n\nfooter\n--m\nContent-Type: text/plain; name=log.txt\nContent-Disposition: inline\n\nlog\n--m\nContent-Type: application/pdf\n\nx\n--m--\n";
+    let raw = "Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: multipart/alternative; boundary=a\n\n--a\nContent-Type: text/plain\n\nplain\n--a\nContent-Type: multipart/related; boundary=r\n\n--r\nContent-Type: text/html\n\n<p>rich<img src=cid:p1>\n--r\nContent-Type: image/png\nContent-ID: <p1>\n\nx\n--r--\n--a\nContent-Type: text/calendar; method=request\n\nBEGIN:VCALENDAR\n--a--\n--m\nContent-Type: text/plain\n\nfooter\n--m\nContent-Type: text/plain; name=log.txt\nContent-Disposition: inline\n\nlog\n--m\nContent-Type: application/pdf\n\nx\n--m--\n";
     let p = read(raw);
     let list = |parts: Vec<&Part>| {
         parts
@@ -133,6 +133,66 @@ fn what_is_shown_of_an_alternative() {
     );
     assert_eq!(p.preview, "plain footer");
     assert!(p.search.words.contains(&"n:log".to_owned()));
+}
+
+#[test]
+fn a_picture_nobody_refers_to_is_an_attachment() {
+    let raw = "Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: text/plain\n\nLook:\n--m\nContent-Type: image/png; name=a.png\nContent-ID: <p1@x>\nContent-Disposition: inline; filename=a.png\n\nx\n--m--\n";
+    assert!(read(raw).has_attachment);
+    let html = raw.replace(
+        "text/plain\n\nLook:",
+        "text/html\n\n<img src=3D\"CID:p1%40x\">"
+            .replace("3D", "")
+            .as_str(),
+    );
+    let p = read(&html);
+    assert!(!p.has_attachment && p.parts[2].is_inline);
+}
+
+#[test]
+fn of_an_alternative_without_the_wanted_form_the_other_is_shown() {
+    let raw = "Content-Type: multipart/alternative; boundary=a\n\n--a\nContent-Type: text/html\n\n<p>x\n--a\nContent-Type: text/x-amp-html\n\n<p>amp\n--a--\n";
+    let p = read(raw);
+    assert_eq!(text_body(&p.parts)[0].section, "1");
+    assert_eq!(html_body(&p.parts)[0].section, "1");
+    assert!(!p.has_attachment);
+}
+
+#[test]
+fn html_names_its_own_character_set() {
+    let raw = [
+        &b"Content-Type: text/html\r\n\r\n<meta charset='iso-8859-2'><p>\xB1"[..],
+        b"\xE6",
+    ]
+    .concat();
+    assert_eq!(parse(&raw, NOW, NOW).preview, "ąć");
+}
+
+#[test]
+fn header_limits_at_the_edge() {
+    let part = |lines: usize| {
+        let filler = "X: y\n".repeat(lines - 1);
+        format!(
+            "Content-Type: multipart/mixed; boundary=a\n\n--a\n{filler}Content-Type: text/html\n\n<p>x\n--a--\n"
+        )
+    };
+    assert_eq!(read(&part(500)).parts[1].content_type, "text/html");
+    let beyond = read(&part(501));
+    assert_eq!(beyond.parts[1].content_type, "text/plain");
+    assert_eq!(beyond.preview, "<p>x");
+    let top = |lines: usize| format!("{}Subject: z\n\nx", "X: y\n".repeat(lines - 1));
+    assert_eq!(read(&top(5_000)).subject, "z");
+    assert_eq!(read(&top(5_001)).subject, "");
+    assert_eq!(read(&top(5_001)).preview, "x");
+    let boundary = |n: usize| {
+        let b = "b".repeat(n);
+        read(&format!(
+            "Content-Type: multipart/mixed; boundary={b}\n\n--{b}\n\nx\n--{b}--\n"
+        ))
+        .parts
+        .len()
+    };
+    assert_eq!((boundary(70), boundary(200), boundary(201)), (2, 2, 1));
 }
 
 #[test]

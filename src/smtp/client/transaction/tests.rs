@@ -53,7 +53,10 @@ fn play(mut t: Transaction, replies: &[&str]) -> (String, Transaction) {
     loop {
         match t.step() {
             Step::Write(bytes) => said.push_str(std::str::from_utf8(&bytes).unwrap()),
-            Step::Content => said.push_str("CONTENT\r\n"),
+            Step::Content => {
+                said.push_str("CONTENT\r\n");
+                t.end_of_data();
+            }
             Step::Done => break,
         }
         while t.awaited().is_some() {
@@ -312,7 +315,10 @@ proptest! {
         loop {
             match t.step() {
                 Step::Write(_) => {}
-                Step::Content => ended = Some(0),
+                Step::Content => {
+                    t.end_of_data();
+                    ended = Some(0);
+                }
                 Step::Done => break,
             }
             while t.awaited().is_some() {

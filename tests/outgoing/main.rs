@@ -1,0 +1,9 @@
+//! Mail that leaves, against another host on loopback: the SMTP client, the queue's workers, submission.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod client;
+mod peer;
+mod queue;
+mod world;
