@@ -16,12 +16,27 @@ use crate::model::{AccountId, ModSeq};
 use crate::store::notify::Listener;
 use crate::store::{Committed, Store};
 
-/// How long touched accounts are gathered before other nodes are told.
-const GATHER: Duration = Duration::from_millis(20);
-/// The safety net's interval.
-const POLL: Duration = Duration::from_secs(30);
-/// How long to wait before the listener connects again.
-const RECONNECT: Duration = Duration::from_millis(500);
+/// How patient a hub is; the default is what DESIGN.md 3 promises.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// How long touched accounts are gathered before other nodes are told.
+    pub gather: Duration,
+    /// The safety net's interval.
+    pub poll: Duration,
+    /// How long to wait before the listener connects again.
+    pub reconnect: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            gather: Duration::from_millis(20),
+            poll: Duration::from_secs(30),
+            reconnect: Duration::from_millis(500),
+        }
+    }
+}
+
 /// Most account ids in one notification; PostgreSQL takes 8,000 octets of payload.
 const IDS_PER_NOTIFY: usize = 350;
 
@@ -33,6 +48,7 @@ pub struct Hub {
 
 struct Inner {
     store: Store,
+    timing: Timing,
     watched: Mutex<HashMap<AccountId, watch::Sender<ModSeq>>>,
     touched: Mutex<HashSet<AccountId>>,
     pending: Notify,
@@ -65,9 +81,16 @@ impl Hub {
     /// A hub over a store; nothing runs until [`Hub::run`].
     #[must_use]
     pub fn new(store: Store) -> Self {
+        Self::with_timing(store, Timing::default())
+    }
+
+    /// A hub of another patience.
+    #[must_use]
+    pub fn with_timing(store: Store, timing: Timing) -> Self {
         Self {
             inner: Arc::new(Inner {
                 store,
+                timing,
                 watched: Mutex::new(HashMap::new()),
                 touched: Mutex::new(HashSet::new()),
                 pending: Notify::new(),
@@ -117,7 +140,7 @@ impl Hub {
     async fn send_forever(&self) {
         loop {
             self.inner.pending.notified().await;
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(self.inner.timing.gather).await;
             let touched: Vec<AccountId> = lock(&self.inner.touched).drain().collect();
             for ids in touched.chunks(IDS_PER_NOTIFY) {
                 if let Err(e) = self.inner.store.notify_accounts(ids).await {
@@ -139,12 +162,12 @@ impl Hub {
                 }
                 Err(e) => debug!(error = %e, "the change listener does not connect"),
             }
-            tokio::time::sleep(RECONNECT).await;
+            tokio::time::sleep(self.inner.timing.reconnect).await;
         }
     }
 
     async fn listen(&self, mut listener: Listener) -> Result<(), crate::error::StoreError> {
-        let mut poll = tokio::time::interval(POLL);
+        let mut poll = tokio::time::interval(self.inner.timing.poll);
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         poll.tick().await;
         loop {

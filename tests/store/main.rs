@@ -6,6 +6,7 @@ mod common;
 mod body;
 mod changes;
 mod folder;
+mod hub;
 mod item;
 mod mail;
 mod queue;
