@@ -32,6 +32,9 @@ use crate::net::listener::{Accepted, Door, Listener};
 use crate::net::tls::{Inside, Tls};
 use crate::service::App;
 use crate::service::accounts::admin::Actor;
+use crate::service::outgoing::Worker;
+use crate::service::outgoing::resolve::{DnsNames, NameError};
+use crate::smtp::client::SmtpTransport;
 use crate::store::cluster::ClusterError;
 use database::{Database, For};
 pub use observe::init_log;
@@ -45,6 +48,9 @@ pub enum StartError {
     /// The database.
     #[error("the database cannot be used")]
     Store(#[from] StoreError),
+    /// The name servers.
+    #[error("the DNS cannot be asked")]
+    Names(#[from] NameError),
     /// A URL that is none.
     #[error("setting {key} is no PostgreSQL URL like postgres://user:password@host/database")]
     DatabaseUrl {
@@ -195,6 +201,12 @@ async fn wire(config: Config, database: &Database) -> Result<Parts, StartError> 
         (port, _) => port,
     };
     app.start(&parts.workers, &parts.working);
+    let queue = Worker::new(
+        app.clone(),
+        Arc::new(SmtpTransport::new(&config)),
+        Arc::new(DnsNames::new(&config.dns)?),
+    );
+    parts.work(Arc::new(queue).run(parts.working.clone()));
     parts.work(tls.clone().watch(parts.working.clone()));
     parts.work(until_stopped(
         parts.working.clone(),
