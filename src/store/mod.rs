@@ -29,6 +29,7 @@ pub mod login;
 pub mod mail;
 pub mod message;
 pub mod notify;
+pub mod preference;
 pub mod prune;
 pub mod queue;
 pub mod search;

@@ -59,7 +59,7 @@ impl SessionStore for DbSessions {
             let (facts, data) = split(record)?;
             let hash = hash_of(record.id);
             let created = self.app.accounts.create_session(&hash, &facts, &data).await;
-            if created.map_err(backend)? {
+            if created.map_err(|e| backend(&e))? {
                 return Ok(());
             }
             record.id = Id::default();
@@ -71,12 +71,12 @@ impl SessionStore for DbSessions {
         let (facts, data) = split(record)?;
         let hash = hash_of(record.id);
         let saved = self.app.accounts.save_session(&hash, &facts, &data).await;
-        saved.map_err(backend)
+        saved.map_err(|e| backend(&e))
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
         let found = self.app.accounts.session(&hash_of(*id)).await;
-        let Some((data, expiry_date)) = found.map_err(backend)? else {
+        let Some((data, expiry_date)) = found.map_err(|e| backend(&e))? else {
             return Ok(None);
         };
         Ok(Some(Record {
@@ -88,7 +88,7 @@ impl SessionStore for DbSessions {
 
     async fn delete(&self, id: &Id) -> Result<()> {
         let deleted = self.app.accounts.delete_session(&hash_of(*id)).await;
-        deleted.map_err(backend)
+        deleted.map_err(|e| backend(&e))
     }
 }
 
@@ -115,6 +115,6 @@ fn split(record: &Record) -> Result<(SessionFacts, Value)> {
     Ok((facts, data))
 }
 
-fn backend(e: crate::error::Refusal) -> Error {
+fn backend(e: &crate::error::Refusal) -> Error {
     Error::Backend(e.to_string())
 }

@@ -181,30 +181,35 @@ impl Accounts {
         }
         check_quota(change.default_quota_bytes)?;
         let mut entry = actor.entry("domain.change", &domain.name);
-        note(&mut entry, "enabled", domain.is_enabled, change.is_enabled);
+        note(
+            &mut entry,
+            "enabled",
+            &domain.is_enabled,
+            change.is_enabled.as_ref(),
+        );
         note(
             &mut entry,
             "must-change",
-            domain.must_change_initial,
-            change.must_change_initial,
+            &domain.must_change_initial,
+            change.must_change_initial.as_ref(),
         );
         note(
             &mut entry,
             "outside-forward",
-            domain.allows_outside_forward,
-            change.allows_outside_forward,
+            &domain.allows_outside_forward,
+            change.allows_outside_forward.as_ref(),
         );
         note(
             &mut entry,
             "directory",
-            domain.shows_directory,
-            change.shows_directory,
+            &domain.shows_directory,
+            change.shows_directory.as_ref(),
         );
         note(
             &mut entry,
             "default-quota",
-            domain.default_quota_bytes,
-            change.default_quota_bytes,
+            &domain.default_quota_bytes,
+            change.default_quota_bytes.as_ref(),
         );
         self.store
             .change_domain(domain.domain_id, change, &entry)
@@ -337,23 +342,44 @@ impl Accounts {
             write.end_logins().await?;
         }
         let mut entry = actor.entry("account.change", &old.address);
+        let role = change.role.map(Role::word);
         note(
             &mut entry,
             "name",
-            old.display_name,
-            change.display_name.clone(),
+            old.display_name.as_str(),
+            change.display_name.as_deref(),
         );
-        note(&mut entry, "role", old.role, change.role.map(Role::word));
-        note(&mut entry, "locale", old.locale, change.locale.clone());
+        note(&mut entry, "role", old.role.as_str(), role);
+        note(
+            &mut entry,
+            "locale",
+            old.locale.as_str(),
+            change.locale.as_deref(),
+        );
         note(
             &mut entry,
             "time-zone",
-            old.time_zone,
-            change.time_zone.clone(),
+            old.time_zone.as_str(),
+            change.time_zone.as_deref(),
         );
-        note(&mut entry, "enabled", old.is_enabled, change.is_enabled);
-        note(&mut entry, "hidden", old.is_hidden, change.is_hidden);
-        note(&mut entry, "quota", old.quota_bytes, change.quota_bytes);
+        note(
+            &mut entry,
+            "enabled",
+            &old.is_enabled,
+            change.is_enabled.as_ref(),
+        );
+        note(
+            &mut entry,
+            "hidden",
+            &old.is_hidden,
+            change.is_hidden.as_ref(),
+        );
+        note(
+            &mut entry,
+            "quota",
+            &old.quota_bytes,
+            change.quota_bytes.as_ref(),
+        );
         write.audit(old.domain_id, &entry).await?;
         self.hub.wake(write.commit().await?);
         Ok(())
@@ -534,15 +560,12 @@ impl Accounts {
         typed: &str,
     ) -> Result<(String, DomainRow), Refusal> {
         let typed = typed.trim();
-        let (address, domain) = match typed.strip_prefix('@') {
-            Some(domain) => {
-                let domain = domain_name(domain)?;
-                (format!("@{domain}"), domain)
-            }
-            None => {
-                let address = Address::parse(typed).map_err(|_| Refusal::Invalid("address"))?;
-                (address.compare_form(), address.domain_ascii())
-            }
+        let (address, domain) = if let Some(domain) = typed.strip_prefix('@') {
+            let domain = domain_name(domain)?;
+            (format!("@{domain}"), domain)
+        } else {
+            let address = Address::parse(typed).map_err(|_| Refusal::Invalid("address"))?;
+            (address.compare_form(), address.domain_ascii())
         };
         Ok((address, self.domain(actor, &domain).await?))
     }
@@ -553,14 +576,12 @@ impl Accounts {
         given: Option<&str>,
         about: &[&str],
     ) -> Result<(Password, Option<Generated>), Refusal> {
-        match given {
-            Some(given) => Ok((self.new_password(given, about).await?, None)),
-            None => {
-                let made = generate(Recipe::INITIAL)?;
-                let password = Password::read(made.password.expose(), &self.config.password)?;
-                Ok((password, Some(made)))
-            }
+        if let Some(given) = given {
+            return Ok((self.new_password(given, about).await?, None));
         }
+        let made = generate(Recipe::INITIAL)?;
+        let password = Password::read(made.password.expose(), &self.config.password)?;
+        Ok((password, Some(made)))
     }
 
     /// A new password that keeps the rules.
@@ -634,7 +655,7 @@ pub(super) fn check_change(change: &AccountChange) -> Result<(), Refusal> {
 }
 
 /// Writes `old -> new` under `name` when it changes.
-fn note<T: ToString>(entry: &mut AuditEntry, name: &str, old: T, new: Option<impl ToString>) {
+fn note<T: ToString + ?Sized>(entry: &mut AuditEntry, name: &str, old: &T, new: Option<&T>) {
     if let Some(new) = new {
         let (old, new) = (old.to_string(), new.to_string());
         if old != new {

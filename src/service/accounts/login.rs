@@ -730,7 +730,7 @@ impl<'a> Attempt<'a> {
             Err(LoginRefused::TryLater) => info!(protocol, remote, "sign-in refused: too busy"),
             Err(LoginRefused::Disabled) => info!(protocol, remote, "sign-in refused: disabled"),
             Err(LoginRefused::NeedsCode { .. }) => {
-                info!(protocol, remote, "sign-in needs a second factor")
+                info!(protocol, remote, "sign-in needs a second factor");
             }
         }
     }

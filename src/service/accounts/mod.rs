@@ -2,7 +2,7 @@
 //!
 //! [`admin`] creates, changes and deletes; [`recipients`] resolves addresses for SMTP; [`password`] and [`generator`] hold
 //! the rules of passwords; [`login`] is the one way in, [`credentials`] what its owner does with a password, [`sessions`]
-//! what the web keeps, [`keys`] what the host signs with. Every change of an account goes through the write path and wakes its open connections, which
+//! what the web keeps, [`preferences`] what a user chose, [`keys`] what the host signs with. Every change of an account goes through the write path and wakes its open connections, which
 //! compare `password_version`.
 
 pub mod admin;
@@ -11,6 +11,7 @@ pub mod generator;
 pub mod keys;
 pub mod login;
 pub mod password;
+pub mod preferences;
 pub mod recipients;
 pub mod sessions;
 mod slots;
@@ -34,6 +35,7 @@ pub use generator::{Generated, Recipe, generate};
 pub use keys::{Keys, Purpose};
 pub use login::{LoggedIn, Login, LoginRefused};
 pub use password::{BadPassword, Strength};
+pub use preferences::Preferences;
 pub use recipients::{Delivery, Recipient};
 
 /// The accounts of the host.

@@ -504,12 +504,12 @@ mod tests {
             queue: 1,
             ..quick()
         });
-        let _held = passwords.slots.clone().acquire_owned().await.unwrap();
+        let held = passwords.slots.clone().acquire_owned().await.unwrap();
         let first = passwords.run(|| ());
         let mut first = std::pin::pin!(first);
         assert!(futures_util::poll!(first.as_mut()).is_pending());
         assert_eq!(passwords.run(|| ()).await, Err(Busy));
-        drop(_held);
+        drop(held);
         assert_eq!(first.await, Ok(()));
     }
 }

@@ -150,14 +150,12 @@ impl<T: Clone + Send + Sync> Shared<T> {
         let (sender, _done) = loop {
             let mut other = {
                 let mut under_way = lock(&self.under_way);
-                match under_way.get(&key) {
-                    Some(other) => other.clone(),
-                    None => {
-                        let (sender, receiver) = watch::channel(None);
-                        under_way.insert(key, receiver);
-                        break (sender, Done { shared: self, key });
-                    }
-                }
+                let Some(other) = under_way.get(&key) else {
+                    let (sender, receiver) = watch::channel(None);
+                    under_way.insert(key, receiver);
+                    break (sender, Done { shared: self, key });
+                };
+                other.clone()
             };
             let got = other.wait_for(Option::is_some).await;
             if let Ok(got) = got
