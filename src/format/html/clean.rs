@@ -9,7 +9,7 @@ use super::attrs::{self, own_name};
 use super::css;
 use super::link::{self, Target};
 use super::parse::{self, MAX_DEPTH, MAX_NODES};
-use super::pictures::{Pictures, has_picture_shape};
+use super::pictures::{self, BLOCKED_CLASS, Pictures, has_picture_shape};
 use super::plain::html_to_text;
 use super::quotes::{self, Fold, Quotes};
 use super::rules::{self, Treatment};
@@ -216,7 +216,7 @@ impl<'o> Cleaner<'o> {
         let mut cleaned = self.cleaned;
         cleaned.empty = !tree.walk(top).any(|(id, _)| match tree.kind(id) {
             Kind::Text(text) => !text.trim().is_empty(),
-            Kind::Element(e) => &*e.name == "img",
+            Kind::Element(e) => &*e.name == "img" || is_placeholder(e),
             _ => false,
         });
         if self.opts.purpose == Purpose::Read {
@@ -305,7 +305,11 @@ impl<'o> Cleaner<'o> {
             frame.next = parsed.next(id);
             match parsed.kind(id) {
                 Kind::Text(text) => {
-                    has_words |= !text.trim().is_empty();
+                    let described = parsed
+                        .parent(id)
+                        .and_then(|p| parsed.element(p))
+                        .is_some_and(is_placeholder);
+                    has_words |= !described && !text.trim().is_empty();
                     self.out.append_text(frame.into, text);
                 }
                 Kind::Element(element) => {
@@ -375,9 +379,17 @@ impl<'o> Cleaner<'o> {
         } else if name == "a" {
             self.anchor(source, &mut element);
         }
-        let reading_picture = name == "img" && self.opts.purpose == Purpose::Read;
-        if reading_picture && element.attr("src").is_some() && has_picture_shape(&element) {
-            add_class(&mut element, FIT_CLASS);
+        let reading = self.opts.purpose == Purpose::Read;
+        if reading && name == "img" {
+            if element.attr("src").is_none() {
+                self.placeholder(&element, into);
+                return None;
+            }
+            if has_picture_shape(&element) {
+                add_class(&mut element, FIT_CLASS);
+            }
+        } else if reading && is_placeholder(source) {
+            add_class(&mut element, BLOCKED_CLASS);
         }
         element.attrs.sort();
         let copy = self.out.create(Kind::Element(element));
@@ -387,6 +399,16 @@ impl<'o> Cleaner<'o> {
             into: copy,
             folded: false,
         })
+    }
+
+    fn placeholder(&mut self, picture: &Element, into: Id) {
+        let (mut span, description) = pictures::placeholder(picture);
+        span.attrs.sort();
+        let span = self.out.create(Kind::Element(span));
+        self.out.append(into, span);
+        if !description.is_empty() {
+            self.out.append_text(span, &description);
+        }
     }
 
     /// The attributes that any element may have.
@@ -593,6 +615,11 @@ fn join_styles(first: String, second: String) -> String {
         (_, true) => first,
         _ => format!("{first};{second}"),
     }
+}
+
+/// Whether an earlier cleaning put this in the place of a picture.
+pub(super) fn is_placeholder(element: &Element) -> bool {
+    &*element.name == "span" && quotes::has_class(element, BLOCKED_CLASS)
 }
 
 fn remove_class(element: &mut Element, name: &str) {

@@ -61,8 +61,9 @@ a{color:#2450c0}\
 pre{white-space:pre-wrap;font:13px/1.5 ui-monospace,Menlo,Consolas,monospace}\
 hr{border:0;border-top:1px solid #d3d3cc}\
 blockquote{margin:.5em 0;padding-left:12px;border-left:2px solid #d3d3cc;color:#4d515b}\
-img.pm-blocked{display:inline-block;box-sizing:border-box;min-width:24px;min-height:24px;\
-border:1px dashed #b9bbb4;border-radius:4px;background:#f4f4f1;color:#646974;font-size:12px;line-height:1.3}\
+.pm-blocked{display:inline-block;box-sizing:border-box;min-width:24px;min-height:24px;max-width:100%;\
+padding:2px 6px;overflow:hidden;vertical-align:middle;border:1px dashed #b9bbb4;border-radius:4px;\
+background:#f4f4f1;color:#646974;font:12px/1.4 system-ui,sans-serif;text-align:left}\
 .pm-plain{white-space:normal}\
 .pm-t{white-space:pre-wrap;unicode-bidi:plaintext}\
 .pm-t .q1,.pm-t .q2,.pm-t .q3,.pm-t .q4,.pm-t .q5{margin:2px 0;white-space:pre-wrap}\
@@ -81,4 +82,4 @@ details.pm-fold>summary:focus-visible{outline:2px solid #2c57c9;outline-offset:1
 /// White paper turned round gives dark paper; pictures are turned once more and so keep their colours.
 const DARK: &str = "\
 html{filter:invert(.91) hue-rotate(180deg)}\
-img:not(.pm-blocked){filter:invert(1) hue-rotate(180deg)}";
+img{filter:invert(1) hue-rotate(180deg)}";

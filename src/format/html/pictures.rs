@@ -14,7 +14,7 @@ use super::tree::Element;
 /// Largest picture inside an address, decoded.
 const MAX_DATA_PICTURE: usize = 256 * 1024;
 /// The class of a picture that is not loaded.
-const BLOCKED_CLASS: &str = "pm-blocked";
+pub(super) const BLOCKED_CLASS: &str = "pm-blocked";
 
 /// Remote pictures met so far.
 pub(super) struct Pictures<'o> {
@@ -132,6 +132,31 @@ impl<'o> Pictures<'o> {
     }
 }
 
+/// What the reader sees in place of a picture that is not loaded: a box of its size with its description. Not
+/// an `img` without an address, which browsers show as a broken one.
+pub(super) fn placeholder(picture: &Element) -> (Element, String) {
+    let mut span = Element::new("span");
+    for name in ["class", "id", "title", "lang", "dir"] {
+        if let Some(value) = picture.attr(name) {
+            span.attrs.push((name.into(), value.to_owned()));
+        }
+    }
+    let mut style = picture.attr("style").unwrap_or_default().to_owned();
+    for name in ["width", "height"] {
+        if let Some(value) = picture.attr(name)
+            && declared(&style, name).is_none()
+        {
+            let unit = if value.ends_with('%') { "" } else { "px" };
+            let gap = if style.is_empty() { "" } else { ";" };
+            style = format!("{style}{gap}{name}:{value}{unit}");
+        }
+    }
+    if !style.is_empty() {
+        span.set("style", style);
+    }
+    (span, picture.attr("alt").unwrap_or_default().to_owned())
+}
+
 fn blocked(picture: &mut Element) {
     add_class(picture, BLOCKED_CLASS);
 }
@@ -168,16 +193,21 @@ fn html_length(value: &str) -> Option<f32> {
 
 /// A length of a cleaned style in pixels; anything else than a small unit counts as large.
 fn style_length(style: &str, name: &str) -> Option<f32> {
-    let value = style
-        .rsplit(';')
-        .filter_map(|d| d.split_once(':'))
-        .find(|(n, _)| *n == name)
-        .map(|(_, v)| v.trim_end_matches("!important"))?;
+    let value = declared(style, name)?.trim_end_matches("!important");
     if value == "auto" {
         return None;
     }
     let number = value.trim_end_matches("px").trim_end_matches("pt");
     Some(number.parse().unwrap_or(f32::MAX))
+}
+
+/// The value of a property in a cleaned style.
+fn declared<'s>(style: &'s str, name: &str) -> Option<&'s str> {
+    style
+        .rsplit(';')
+        .filter_map(|d| d.split_once(':'))
+        .find(|(n, _)| *n == name)
+        .map(|(_, v)| v)
 }
 
 /// A picture inside its own address (RFC 2397): a safe type by name and by content, base64, not too large.

@@ -50,7 +50,7 @@ impl Quotes {
             return Some(Fold::This);
         }
         let head = is_outlook_head(element, prefix)
-            || first_element(tree, id).is_some_and(|e| is_outlook_line(e));
+            || first_element(tree, id).is_some_and(is_outlook_line);
         (head && &*element.name == "div").then_some(Fold::Rest)
     }
 }
@@ -124,7 +124,10 @@ fn last_text(tree: &Tree, top: Id) -> Option<Id> {
 }
 
 fn is_shown(element: &Element) -> bool {
-    element.is_html && rules::treatment(&element.name) != Treatment::Drop && !is_mark(element)
+    element.is_html
+        && rules::treatment(&element.name) != Treatment::Drop
+        && !is_mark(element)
+        && !super::clean::is_placeholder(element)
 }
 
 /// Whether an earlier cleaning put this element there, with what is inside it.

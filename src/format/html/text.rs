@@ -4,6 +4,7 @@
 //! the escaped text by a grammar of their own that ends at white space and at every character that means
 //! something in HTML. One pass, linear: a link is looked at once, a mail address looks back at most 64 bytes.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::link::{self, Target};
@@ -52,13 +53,57 @@ pub fn text_to_html(text: &str, opts: &TextOptions<'_>) -> String {
         fresh: true,
     };
     page.out.push_str("<div class=\"pm-t\">");
-    for line in Lines::new(text, opts) {
+    let lines: Vec<Line> = Lines::new(text, opts).collect();
+    let introductions = introductions(&lines);
+    for (at, line) in lines.iter().enumerate() {
+        if introductions.contains(&at) {
+            page.close_signature();
+        }
         page.line(line.depth, &line.text);
     }
-    page.set_depth(0);
     page.close_signature();
+    page.set_depth(0);
     page.out.push_str("</div>");
     page.out
+}
+
+/// Most lines of an introduction.
+const MAX_INTRODUCTION: usize = 3;
+
+/// Where the paragraphs begin that introduce a quote ("On Monday Anna wrote:"). Many programs write them below
+/// the signature, to which they do not belong.
+fn introductions(lines: &[Line]) -> HashSet<usize> {
+    let is_blank = |at: usize| lines.get(at).is_none_or(|l| l.text.trim().is_empty());
+    let mut found = HashSet::new();
+    for (before, pair) in lines.windows(2).enumerate() {
+        let [line, next] = pair else { continue };
+        if next.depth <= line.depth {
+            continue;
+        }
+        let same = |at: usize| lines.get(at).is_some_and(|l| l.depth == line.depth);
+        let mut last = before;
+        if is_blank(last) && last > 0 && same(last - 1) {
+            last -= 1;
+        }
+        if !lines
+            .get(last)
+            .is_some_and(|l| l.text.trim_end().ends_with(':'))
+        {
+            continue;
+        }
+        let mut first = last;
+        while first > 0
+            && same(first - 1)
+            && !is_blank(first - 1)
+            && last - first < MAX_INTRODUCTION
+        {
+            first -= 1;
+        }
+        if last - first < MAX_INTRODUCTION {
+            found.insert(first);
+        }
+    }
+    found
 }
 
 struct Page<'o> {
@@ -425,6 +470,14 @@ mod tests {
             "<div class=\"pm-t\">Text\n<div class=\"sig\">-- \nAnna</div><blockquote class=\"q1\">quote</blockquote></div>"
         );
         assert!(!show("Text\n--\nAnna").contains("sig"));
+        assert_eq!(
+            show("> x\n> -- \n> Bo"),
+            "<div class=\"pm-t\"><blockquote class=\"q1\">x\n<div class=\"sig\">-- \nBo</div></blockquote></div>"
+        );
+        assert!(
+            show("-- \nAnna\n\nAm Montag\nschrieb Bo:\n> x")
+                .contains("Anna\n</div>Am Montag\nschrieb Bo:<blockquote")
+        );
     }
 
     #[test]
