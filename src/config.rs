@@ -458,6 +458,8 @@ fn apply_environment(
         let (section, key) = match name.as_str() {
             "DATABASE_URL" if text.is_empty() => continue,
             "DATABASE_URL" => ("database".to_owned(), "url".to_owned()),
+            // The command line's own, and the folder that scripts around us know.
+            "POSTAMT_CONFIG" | "POSTAMT_DIR" => continue,
             _ => match name.strip_prefix("POSTAMT_") {
                 Some(rest) => rest
                     .to_ascii_lowercase()

@@ -21,7 +21,6 @@ use std::time::Duration;
 use axum::{Extension, Router};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::config::{Config, Network};
 use crate::error::{Refusal, StoreError};
@@ -36,6 +35,7 @@ use crate::service::outgoing::Worker;
 use crate::service::outgoing::resolve::{DnsNames, NameError};
 use crate::smtp::client::SmtpTransport;
 use crate::store::cluster::ClusterError;
+use crate::web;
 use database::{Database, For};
 pub use observe::init_log;
 
@@ -131,7 +131,7 @@ pub struct Running {
 /// [`StartError`]; what was started by then is stopped again.
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let database = Database::open(&config, For::Serving).await?;
-    match wire(config, &database).await {
+    match wire(config, &database) {
         Ok(parts) => Ok(parts.with(database)),
         Err(error) => {
             database.close().await;
@@ -175,7 +175,7 @@ impl Parts {
     }
 }
 
-async fn wire(config: Config, database: &Database) -> Result<Parts, StartError> {
+fn wire(config: Config, database: &Database) -> Result<Parts, StartError> {
     let counters = observe::counters()?;
     let config = Arc::new(config);
     let app = App::new(Arc::clone(&config), database.store.clone());
@@ -240,7 +240,7 @@ async fn wire(config: Config, database: &Database) -> Result<Parts, StartError> 
 
 /// What the browser's door answers.
 fn pages(app: &App) -> Router {
-    observe::health(app.clone()).layer(CatchPanicLayer::new())
+    observe::health(app.clone()).merge(web::router(app.clone()))
 }
 
 /// Bound sockets that nobody serves yet.

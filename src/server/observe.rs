@@ -1,5 +1,6 @@
 //! What the program says about itself: log lines, counters, the two pages for machines.
 
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use axum::Router;
@@ -22,6 +23,7 @@ pub fn init_log(settings: &Log) -> Result<(), Box<dyn std::error::Error + Send +
     let filter = EnvFilter::builder().parse(&settings.level)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match settings.format {
         LogFormat::Json => log.json().flatten_event(true).finish().try_init()?,

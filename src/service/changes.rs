@@ -141,12 +141,17 @@ impl Hub {
         loop {
             self.inner.pending.notified().await;
             tokio::time::sleep(self.inner.timing.gather).await;
-            let touched: Vec<AccountId> = lock(&self.inner.touched).drain().collect();
-            for ids in touched.chunks(IDS_PER_NOTIFY) {
-                if let Err(e) = self.inner.store.notify_accounts(ids).await {
-                    // The others' safety net finds these changes.
-                    debug!(error = %e, "other nodes were not told of a change");
-                }
+            self.flush().await;
+        }
+    }
+
+    /// Tells the other nodes now what waits to be told; for a program that ends without [`Hub::run`].
+    pub async fn flush(&self) {
+        let touched: Vec<AccountId> = lock(&self.inner.touched).drain().collect();
+        for ids in touched.chunks(IDS_PER_NOTIFY) {
+            if let Err(e) = self.inner.store.notify_accounts(ids).await {
+                // The others' safety net finds these changes.
+                debug!(error = %e, "other nodes were not told of a change");
             }
         }
     }

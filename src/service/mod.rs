@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod changes;
+pub mod check;
 pub mod live;
 pub mod mail;
 pub mod notices;

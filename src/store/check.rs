@@ -7,7 +7,7 @@ use sqlx::FromRow;
 
 use super::Store;
 use crate::error::StoreError;
-use crate::model::AccountId;
+use crate::model::{AccountId, BodyId};
 
 /// A rule that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -39,6 +39,57 @@ impl Store {
         }
         found.truncate(100);
         Ok(found)
+    }
+}
+
+/// What [`Store::check_bodies`] read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bodies {
+    /// Bodies read.
+    pub read: u64,
+    /// Those that do not have their hash or size, at most 100.
+    pub damaged: Vec<BodyId>,
+}
+
+impl Store {
+    /// Reads every body of an account again, in the database, and compares it with its hash and size.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn check_bodies(&self, account: AccountId) -> Result<Bodies, StoreError> {
+        let mut found = Bodies::default();
+        let mut after = BodyId(0);
+        loop {
+            let page: Vec<(BodyId, bool)> = sqlx::query_as(
+                "select b.body_id,
+                        coalesce(sha256(c.bytes) = b.sha256 and length(c.bytes) = b.size_bytes, b.size_bytes = 0)
+                   from (select body_id, sha256, size_bytes
+                           from body
+                          where account_id = $1 and body_id > $2
+                          order by body_id
+                          limit 50) b
+                   left join lateral (select string_agg(bytes, null order by n) as bytes
+                                        from body_chunk
+                                       where account_id = $1 and body_id = b.body_id) c on true
+                  order by b.body_id",
+            )
+            .bind(account)
+            .bind(after)
+            .fetch_all(self.pool())
+            .await?;
+            let Some((last, _)) = page.last() else {
+                return Ok(found);
+            };
+            after = *last;
+            found.read += u64::try_from(page.len()).unwrap_or(0);
+            let damaged = page
+                .iter()
+                .filter(|(_, whole)| !whole)
+                .map(|(body, _)| *body);
+            found
+                .damaged
+                .extend(damaged.take(100 - found.damaged.len()));
+        }
     }
 }
 

@@ -269,10 +269,11 @@ fn command_for(program: &Path, owner: Option<&Owner>) -> Command {
 
 const LINES_KEPT: usize = 5;
 /// What PostgreSQL says to whoever connects while it starts or stops; our own waiting causes it.
-const STARTING_UP: [&str; 3] = [
+const STARTING_UP: [&str; 4] = [
     "is starting up",
     "is shutting down",
     "not yet accepting connections",
+    "due to administrator command",
 ];
 
 #[cfg(test)]
