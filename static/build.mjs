@@ -19,7 +19,7 @@ const modules = path.join(root, "node_modules");
 const dist = path.join(here, "dist");
 
 // Bundles that carry a promise about their size (gzip bytes); a larger one fails the build.
-const BUDGET = { "app.js": 30 * 1024, "editor.js": 33 * 1024, "auth.js": 1024, "compose.js": 10 * 1024, "app.css": 14 * 1024, "icons.svg": 8 * 1024 };
+const BUDGET = { "app.js": 30 * 1024, "editor.js": 33 * 1024, "auth.js": 1024, "sw.js": 2 * 1024, "compose.js": 10 * 1024, "app.css": 14 * 1024, "icons.svg": 8 * 1024 };
 
 const LICENCES = new Set(["MIT", "ISC", "0BSD", "BSD-0-Clause", "OFL-1.1", "Apache-2.0", "(MPL-2.0 OR Apache-2.0)"]);
 
@@ -37,6 +37,7 @@ const esbuild = await import("esbuild");
 const files = new Map();
 
 function pictures() {
+  for (const size of [180, 192, 512]) files.set(`icon-${size}.png`, fs.readFileSync(path.join(here, "img", `icon-${size}.png`)));
   files.set("favicon.svg", fs.readFileSync(path.join(here, "img", "favicon.svg")));
   const inter = path.join(modules, "@fontsource-variable", "inter", "files");
   files.set("inter-latin.woff2", fs.readFileSync(path.join(inter, "inter-latin-wght-normal.woff2")));
@@ -63,7 +64,7 @@ async function bundle() {
     absWorkingDir: root,
     entryPoints: [
       "static/css/editor.css", "static/css/print.css", "static/css/app.css",
-      "static/ts/auth.ts", "static/ts/editor.ts", "static/ts/compose.ts", "static/ts/app.ts",
+      "static/ts/sw.ts", "static/ts/auth.ts", "static/ts/editor.ts", "static/ts/compose.ts", "static/ts/app.ts",
     ],
     outdir: dist,
     entryNames: "[name]",

@@ -5,10 +5,12 @@ mod auth;
 mod error;
 mod form;
 pub mod headers;
+mod help;
 mod live;
 mod mail;
 mod me;
 pub mod page;
+mod pwa;
 mod router;
 pub mod session_store;
 

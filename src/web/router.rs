@@ -14,7 +14,7 @@ use tower_http::compression::CompressionLayer;
 use super::error::{LANG, WebError, redirect};
 use super::headers::{self, Policy};
 use super::me::Signed;
-use super::{assets, auth, live, mail};
+use super::{assets, auth, help, live, mail, pwa};
 use crate::error::Refusal;
 use crate::i18n::Lang;
 use crate::service::App;
@@ -34,6 +34,8 @@ pub fn router(app: App) -> Router {
             get(auth::first_page).post(auth::first_change),
         )
         .merge(mail::routes())
+        .merge(help::routes())
+        .merge(pwa::routes())
         .layer(DefaultBodyLimit::max(app.config.web.form_body))
         .layer(middleware::from_fn_with_state(app.clone(), own_origin))
         .layer(middleware::from_fn(in_language))

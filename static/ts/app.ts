@@ -75,3 +75,5 @@ start();
 watchSession();
 watchConnection();
 if (page().address) startLive();
+// When the page has settled: the browser keeps the assets, and says so itself when there is no connection.
+if ("serviceWorker" in navigator) window.addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(() => void navigator.serviceWorker.register("/sw.js").catch(() => undefined)));

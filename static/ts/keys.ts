@@ -109,6 +109,7 @@ function escape(): boolean {
 export function startKeys(): void {
   document.addEventListener("keydown", (e) => { if (!e.defaultPrevented && handle(e)) e.preventDefault(); });
   document.addEventListener("click", (e) => {
+    if ((e.target as Element).closest("a[href='/help/keys']") && !e.ctrlKey && !e.metaKey) { e.preventDefault(); help(); return; }
     const button = (e.target as Element).closest<HTMLElement>("[data-key]");
     if (!button || e.detail === 0 || page().client.keys === "off" || matchMedia("(pointer: coarse)").matches) return;
     const at = button.getBoundingClientRect();
