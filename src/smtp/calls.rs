@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 use super::content::ContentSummary;
-use super::params::{MailParams, RcptParams};
+use super::params::{MailParams, Notify, RcptParams, Ret, xtext};
 use super::path::{ForwardPath, Host, Mailbox, ReversePath};
 use super::reply::{self, Reply};
 use super::sasl::Credentials;
@@ -20,33 +20,72 @@ use super::state::{Action, Door, Transaction};
 use super::trace::Hop;
 use crate::error::Refusal;
 use crate::format::address::Address;
-use crate::model::AccountId;
-use crate::service::accounts::{Delivery, Recipient};
-use crate::service::mail::{Delivered, Incoming};
+use crate::model::{AccountId, Protocol};
+use crate::service::accounts::{Delivery, Login, LoginRefused, Recipient};
+use crate::service::mail::{Delivered, Incoming, Received};
+use crate::service::outgoing::{Forward, Submission, SubmissionRecipient};
 
 /// Who signed in.
 #[derive(Clone, Debug)]
 pub struct User {
     /// The account.
     pub account: AccountId,
+    /// Its primary address.
+    pub address: String,
+    /// What a change of the password raises.
+    pub password_version: i32,
 }
 
 /// What a recipient was resolved to.
 #[derive(Clone, Debug)]
-pub enum Target {
-    /// Ours.
-    Here(Delivery),
-    /// Another host's; only who signed in gets this far.
-    Away(Address),
+pub struct Target {
+    /// The address; `None` is the postmaster of this host.
+    pub address: Option<Address>,
+    /// Whose it is, if it is ours.
+    pub delivery: Delivery,
 }
 
 impl Session<'_> {
-    /// The end of an AUTH exchange.
-    #[expect(clippy::unused_async, reason = "asks the account service")]
+    /// The end of an AUTH exchange: the one way in for every door decides.
     pub(super) async fn check(&mut self, credentials: Credentials) -> Next {
-        // Nobody is signed in before the account service knows how to count and lock.
-        drop(credentials);
-        Next::Answer(reply::cannot_sign_in_now())
+        let password = String::from_utf8_lossy(credentials.password.expose());
+        let client = self.state.hello().map(|hello| hello.name.for_trace());
+        let login = Login {
+            name: &credentials.name,
+            password: &password,
+            protocol: Protocol::Smtp,
+            source: self.source,
+            device_cookie: None,
+            eas_device: None,
+            client: client.as_deref().unwrap_or_default(),
+        };
+        let smtp = self.smtp;
+        let refused = match smtp.app.accounts.login(&login).await {
+            Ok(user) => {
+                let user = User {
+                    account: user.account.account_id,
+                    address: user.account.address,
+                    password_version: user.password_version,
+                };
+                let ended = smtp.app.accounts.ended(user.account, user.password_version);
+                self.ended = Some(Box::pin(ended));
+                return Next::Answer(self.state.signed_in(user));
+            }
+            Err(refused) => refused,
+        };
+        Next::Answer(match refused {
+            // One text for all of them, so that none tells whether the account exists (S-22).
+            LoginRefused::Wrong { .. }
+            | LoginRefused::Locked { .. }
+            | LoginRefused::Disabled
+            | LoginRefused::NeedsCode { .. } => reply::sign_in_failed(),
+            LoginRefused::TryLater => reply::cannot_sign_in_now(),
+            LoginRefused::Unavailable(cause) => {
+                let cause: &(dyn std::error::Error + 'static) = &cause;
+                error!(session = %self.id, protocol = self.door.word(), error = cause, "nobody can sign in");
+                reply::cannot_sign_in_now()
+            }
+        })
     }
 
     /// MAIL: on submission the sender must be an address of the account (S-31).
@@ -79,37 +118,43 @@ impl Session<'_> {
             .and_then(|t| t.params.size_bytes)
             .unwrap_or_default();
         let accounts = &self.smtp.app.accounts;
-        let address = to.mailbox().map(address);
+        let address = match (to.mailbox(), self.state.account()) {
+            (Some(mailbox), _) => match address(mailbox) {
+                Some(address) => Some(address),
+                // Within the grammar, but nothing that anybody's address looks like.
+                None => return self.guessed(reply::unknown_user()),
+            },
+            // RFC 5321 4.5.1: for a user that is the postmaster of the own domain.
+            (None, Some(user)) => postmaster_beside(&user.address),
+            (None, None) => None,
+        };
         let found = match &address {
             None => accounts.bare_postmaster(size).await,
-            Some(Some(address)) => accounts.recipient(address, size).await,
-            // Within the grammar, but nothing that anybody's address looks like.
-            Some(None) => Ok(Recipient::Unknown),
+            Some(address) => accounts.recipient(address, size).await,
         };
         let found = match found {
             Ok(found) => found,
             Err(refusal) => return Next::Answer(self.refused(&refusal)),
         };
         match found {
-            // Mail for elsewhere is not taken before there is a queue that carries it there.
-            Recipient::Deliver(delivery) if !delivery.outside.is_empty() => {
-                Next::Answer(reply::unavailable())
-            }
             Recipient::Deliver(delivery) => {
-                Next::Answer(self.state.add(to, params, Target::Here(delivery)))
+                let target = Target { address, delivery };
+                Next::Answer(self.state.add(to, params, target))
             }
-            Recipient::Foreign => match address.flatten() {
-                Some(address) if self.state.account().is_some() => {
-                    if to
-                        .mailbox()
-                        .is_some_and(|m| matches!(m.host(), Host::Literal(_)))
-                    {
-                        return Next::Answer(reply::bad_destination());
-                    }
-                    Next::Answer(self.state.add(to, params, Target::Away(address)))
+            Recipient::Foreign if self.state.account().is_none() => {
+                self.guessed(reply::relaying_denied())
+            }
+            Recipient::Foreign => {
+                if to
+                    .mailbox()
+                    .is_some_and(|m| matches!(m.host(), Host::Literal(_)))
+                {
+                    return Next::Answer(reply::bad_destination());
                 }
-                _ => self.guessed(reply::relaying_denied()),
-            },
+                let delivery = Delivery::default();
+                let target = Target { address, delivery };
+                Next::Answer(self.state.add(to, params, target))
+            }
             Recipient::Unknown => self.guessed(reply::unknown_user()),
             Recipient::Disabled => Next::Answer(reply::disabled_user()),
             Recipient::Full => Next::Answer(reply::mailbox_full()),
@@ -167,7 +212,7 @@ impl Session<'_> {
 
     /// The message is whole: store it, and say what became of it (S-01).
     pub(super) async fn finish(
-        &self,
+        &mut self,
         transaction: Transaction<Target>,
         summary: &ContentSummary,
         incoming: Incoming,
@@ -179,15 +224,88 @@ impl Session<'_> {
             Ok(received) => received,
             Err(refusal) => return self.refused(&refusal),
         };
+        match self.state.account().cloned() {
+            Some(user) => self.submitted(&user, &transaction, &received).await,
+            None => self.delivered(&transaction, &received).await,
+        }
+    }
+
+    /// A user's message goes into the queue, whoever it is for.
+    async fn submitted(
+        &mut self,
+        user: &User,
+        transaction: &Transaction<Target>,
+        received: &Received,
+    ) -> Reply {
+        let app = &self.smtp.app;
+        // A password changed while the message came in: the connection is closed after this (S-24).
+        match app
+            .accounts
+            .is_current(user.account, user.password_version)
+            .await
+        {
+            Ok(true) => {}
+            Ok(false) => return reply::signed_out(),
+            Err(refusal) => return self.refused(&refusal),
+        }
+        let params = &transaction.params;
+        let recipients = transaction.recipients.iter().filter_map(|recipient| {
+            Some(SubmissionRecipient {
+                address: recipient.target.address.clone()?,
+                notify: recipient
+                    .params
+                    .notify
+                    .map(Notify::words)
+                    .unwrap_or_default(),
+                orcpt: recipient.params.orcpt.as_ref().map(ToString::to_string),
+            })
+        });
+        let submission = Submission {
+            account: user.account,
+            sender: transaction.from.mailbox().and_then(address),
+            ret_full: params.ret == Some(Ret::Full),
+            env_id: params.envid.as_deref().map(xtext),
+            smtputf8: params.smtputf8,
+            client_id: None,
+            recipients: recipients.collect(),
+        };
+        match app.outgoing.submit(&submission, received).await {
+            Ok(queue_id) => reply::stored(&queue_id.to_string()),
+            Err(Refusal::NotAllowed) => reply::not_your_address(),
+            Err(refusal) => self.refused(&refusal),
+        }
+    }
+
+    /// Mail from outside goes into mailboxes, and where an alias leads elsewhere, into the queue.
+    ///
+    /// The queue first: it remembers what it has taken, so that a retry after trouble doubles nothing.
+    async fn delivered(&mut self, transaction: &Transaction<Target>, received: &Received) -> Reply {
+        let app = &self.smtp.app;
+        let sender = transaction.from.mailbox().and_then(address);
         let mut accounts = BTreeSet::new();
+        let mut forwarded = false;
         for recipient in &transaction.recipients {
-            if let Target::Here(delivery) = &recipient.target {
-                accounts.extend(delivery.accounts.iter().copied());
+            let Target { address, delivery } = &recipient.target;
+            accounts.extend(delivery.accounts.iter().copied());
+            if let Some(alias) = address.as_ref().filter(|_| !delivery.outside.is_empty()) {
+                let forward = Forward {
+                    sender: sender.as_ref(),
+                    alias,
+                    targets: &delivery.outside,
+                };
+                if let Err(refusal) = app.outgoing.forward(&forward, received).await {
+                    return self.refused(&refusal);
+                }
+                forwarded = true;
             }
         }
         let accounts: Vec<AccountId> = accounts.into_iter().collect();
-        let outcomes = self.smtp.app.mail.deliver(&received, &accounts).await;
-        self.judged(&outcomes, received.stored.size_bytes)
+        let outcomes = app.mail.deliver(received, &accounts).await;
+        let reply = self.judged(&outcomes, received.stored.size_bytes);
+        if forwarded && reply.is_permanent() {
+            return reply::unavailable();
+        }
+        reply
     }
 
     /// One answer for all mailboxes: taken when all took it, for good refused when none ever can, else later.
@@ -257,4 +375,10 @@ fn loops(transaction: &Transaction<Target>, summary: &ContentSummary) -> bool {
             .iter()
             .filter_map(|recipient| address(recipient.to.mailbox()?))
             .any(|address| before.contains(&address.compare_form()))
+}
+
+/// `postmaster` at the domain of an address.
+fn postmaster_beside(address: &str) -> Option<Address> {
+    let address = Address::parse(address).ok()?;
+    Address::from_parts("postmaster", address.domain()).ok()
 }

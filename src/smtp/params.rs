@@ -148,6 +148,22 @@ impl Notify {
         delay: false,
     };
 
+    /// The words in upper case.
+    #[must_use]
+    pub fn words(self) -> Vec<String> {
+        let words = [
+            (self.success, "SUCCESS"),
+            (self.failure, "FAILURE"),
+            (self.delay, "DELAY"),
+            (self == Self::NEVER, "NEVER"),
+        ];
+        words
+            .into_iter()
+            .filter(|(wanted, _)| *wanted)
+            .map(|(_, word)| word.to_owned())
+            .collect()
+    }
+
     /// `notify-esmtp-value = "NEVER" / 1#notify-list-element`
     fn parse(text: &str) -> Result<Self, ParamError> {
         let mut out = Self::NEVER;
@@ -319,15 +335,17 @@ fn decode_utf8_xtext(text: &str) -> Result<String, ParamError> {
     Ok(out)
 }
 
-/// Writes `xtext`.
-fn write_xtext(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+/// Encodes as `xtext` (RFC 3461 4).
+#[must_use]
+pub fn xtext(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'!'..=b'~' if !matches!(byte, b'+' | b'=') => write!(f, "{}", char::from(byte))?,
-            _ => write!(f, "+{byte:02X}")?,
+            b'!'..=b'~' if !matches!(byte, b'+' | b'=') => out.push(char::from(byte)),
+            _ => out.push_str(&format!("+{byte:02X}")),
         }
     }
-    Ok(())
+    out
 }
 
 /// Writes `utf-8-addr-xtext`, which goes through hosts without SMTPUTF8 as well.
@@ -360,14 +378,12 @@ impl fmt::Display for MailParams {
             None => {}
         }
         if let Some(envid) = &self.envid {
-            f.write_str(" ENVID=")?;
-            write_xtext(f, envid)?;
+            write!(f, " ENVID={}", xtext(envid))?;
         }
         match &self.auth {
             Some(AuthParam::Unknown) => f.write_str(" AUTH=<>")?,
             Some(AuthParam::Mailbox(mailbox)) => {
-                f.write_str(" AUTH=")?;
-                write_xtext(f, &mailbox.to_string())?;
+                write!(f, " AUTH={}", xtext(&mailbox.to_string()))?;
             }
             None => {}
         }
@@ -389,20 +405,7 @@ impl fmt::Display for RcptParams {
 
 impl fmt::Display for Notify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut words = Vec::new();
-        if self.success {
-            words.push("SUCCESS");
-        }
-        if self.failure {
-            words.push("FAILURE");
-        }
-        if self.delay {
-            words.push("DELAY");
-        }
-        if words.is_empty() {
-            words.push("NEVER");
-        }
-        f.write_str(&words.join(","))
+        f.write_str(&self.words().join(","))
     }
 }
 
@@ -412,7 +415,7 @@ impl fmt::Display for OriginalRecipient {
         if self.addr_type == "utf-8" {
             write_utf8_xtext(f, &self.address)
         } else {
-            write_xtext(f, &self.address)
+            f.write_str(&xtext(&self.address))
         }
     }
 }

@@ -248,6 +248,18 @@ pub fn refused(refusal: &Refusal) -> Reply {
     }
 }
 
+/// One text for every reason that is the client's, so that none tells whether the account exists (S-22).
+#[must_use]
+pub fn sign_in_failed() -> Reply {
+    Reply::new(535, Status(5, 7, 8), "Name or password is wrong")
+}
+
+/// The sign-in no longer holds (S-24); the connection ends.
+#[must_use]
+pub fn signed_out() -> Reply {
+    Reply::new(421, Status(4, 7, 0), "Signed out, sign in again")
+}
+
 /// Nobody can sign in at the moment; nothing is said about the password (RFC 4954 6).
 #[must_use]
 pub fn cannot_sign_in_now() -> Reply {

@@ -11,6 +11,7 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -59,8 +60,18 @@ pub(super) struct Session<'a> {
     pub(super) id: String,
     /// When it has lived long enough.
     pub(super) ends: Instant,
+    /// Resolves when the sign-in no longer holds (S-24).
+    pub(super) ended: Option<BoxFuture<'a, ()>>,
     stop: &'a CancellationToken,
     has_spoken: bool,
+}
+
+/// What was heard of a client.
+enum Heard {
+    /// A command, or what was none.
+    Command(Result<Command, CommandError>),
+    /// Nothing, and it is time to go.
+    Leave(Reply),
 }
 
 /// What follows an action.
@@ -119,6 +130,7 @@ impl Smtp {
             peer: accepted.peer.ip(),
             id: format!("{:016x}", rand::random::<u64>()),
             ends,
+            ended: None,
             stop,
             has_spoken: false,
         };
@@ -179,8 +191,9 @@ impl Session<'_> {
 
     /// Reads a command and carries it out.
     async fn step(&mut self) -> Result<Next, WireError> {
-        let Some(command) = self.command().await? else {
-            return Ok(Next::Close(reply::stopping()));
+        let command = match self.command().await? {
+            Heard::Command(command) => command,
+            Heard::Leave(reply) => return Ok(Next::Close(reply)),
         };
         let more = !self.wire.buffered().is_empty();
         let action = self.state.step(command, more);
@@ -216,15 +229,15 @@ impl Session<'_> {
         })
     }
 
-    /// The next command; `None`: the program stops. Sends what waits before it waits itself.
-    async fn command(&mut self) -> Result<Option<Result<Command, CommandError>>, WireError> {
+    /// The next command. Sends what waits before it waits itself.
+    async fn command(&mut self) -> Result<Heard, WireError> {
         let limits = self.limits();
         let patience = if self.has_spoken {
             limits.command_timeout
         } else {
             limits.greeting_timeout
         };
-        // Only a signed-in or signing-in client has a reason for a line beyond the ordinary length.
+        // Only a client that signs in has a reason for a line beyond the ordinary length.
         let most = limits.auth_line.max(limits.command_line);
         let (usual, flood) = (limits.command_line, limits.line_flood);
         let deadline = self.deadline(patience);
@@ -233,22 +246,25 @@ impl Session<'_> {
         }
         let line = tokio::select! {
             biased;
-            () = self.stop.cancelled(), if self.state.transaction().is_none() => return Ok(None),
+            () = self.stop.cancelled(), if self.state.transaction().is_none() => {
+                return Ok(Heard::Leave(reply::stopping()));
+            }
+            () = resolved(&mut self.ended) => return Ok(Heard::Leave(reply::signed_out())),
             line = self.wire.read_line(most, flood, deadline) => line,
         };
         self.has_spoken = true;
         let line = match line {
-            Err(WireError::LineTooLong) => return Ok(Some(Err(CommandError::TooLong))),
+            Err(WireError::LineTooLong) => return Ok(Heard::Command(Err(CommandError::TooLong))),
             other => other?,
         };
         let is_auth = line
             .octets
             .get(..5)
-            .is_some_and(|v| v.eq_ignore_ascii_case(b"AUTH "));
+            .is_some_and(|verb| verb.eq_ignore_ascii_case(b"AUTH "));
         if line.octets.len().saturating_add(2) > usual && !is_auth {
-            return Ok(Some(Err(CommandError::TooLong)));
+            return Ok(Heard::Command(Err(CommandError::TooLong)));
         }
-        Ok(Some(self.parse(&line)))
+        Ok(Heard::Command(self.parse(&line)))
     }
 
     fn parse(&self, line: &Line) -> Result<Command, CommandError> {
@@ -318,6 +334,14 @@ impl Session<'_> {
     /// So long from now, but never beyond the life of the connection.
     pub(super) fn deadline(&self, patience: std::time::Duration) -> Instant {
         (Instant::now() + patience).min(self.ends)
+    }
+}
+
+/// The end of a sign-in; never, as long as nobody has signed in.
+async fn resolved(ended: &mut Option<BoxFuture<'_, ()>>) {
+    match ended {
+        Some(ended) => ended.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -279,12 +279,6 @@ impl<A, R> State<A, R> {
         Reply::new(235, Status(2, 7, 0), "Signed in")
     }
 
-    /// The sign-in failed for a reason that is the client's: one text for every reason (S-22).
-    #[must_use]
-    pub fn sign_in_failed() -> Reply {
-        Reply::new(535, Status(5, 7, 8), "Name or password is wrong")
-    }
-
     /// The sender was taken: a transaction begins.
     pub fn begin(&mut self, from: ReversePath, params: MailParams) -> Reply {
         self.transaction = Some(Transaction {
@@ -335,9 +329,13 @@ impl<A, R> State<A, R> {
             "8BITMIME",
             "SMTPUTF8",
             "CHUNKING",
-            "DSN",
             "ENHANCEDSTATUSCODES",
         ];
+        if self.door == Door::Submission {
+            // Not at the MX: announcing it promises receipts to senders whom nobody has verified (RFC 3461
+            // 5.2.3), which would be backscatter (S-30). The parameters are understood all the same.
+            lines.push("DSN");
+        }
         if !self.tls {
             lines.push("STARTTLS");
         }

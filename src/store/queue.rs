@@ -480,7 +480,7 @@ async fn known(
     let queue_id = sqlx::query_scalar(
         "select queue_id
            from outbound
-          where account_id = $1
+          where account_id is not distinct from $1
             and client_id = $2",
     )
     .bind(account)

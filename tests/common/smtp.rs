@@ -2,13 +2,14 @@
 //!
 //! Everybody's password is [`PASSWORD`]. Users of `x.test`: anna (administrator; also info@), bob, `disabled`,
 //! `full` (a quota of 20,000 octets, used up) and `small` (the same quota, empty). `list@x.test` goes to anna
-//! and bob, everything at `any.test` to bob.
+//! and bob, everything at `any.test` to bob, `away@x.test` to another host. No other host can be reached.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use postamt::config::Config;
 use postamt::model::Role;
 use postamt::net::gate::{Gate, Limits};
@@ -18,6 +19,9 @@ use postamt::net::outbound::{Demand, connector};
 use postamt::net::tls::Tls;
 use postamt::service::App;
 use postamt::service::accounts::admin::{Actor, CreateAccount};
+use postamt::service::outgoing::Worker;
+use postamt::service::outgoing::resolve::{NameError, Names};
+use postamt::service::outgoing::transport::{Connection, Peer, Transport, Trouble};
 use postamt::smtp::session::{Smtp, Speaks};
 use postamt::smtp::state::Door;
 use postamt::store::account::admin::AccountChange;
@@ -37,6 +41,7 @@ pub struct Server {
     pub app: App,
     /// Its database.
     pub db: TestDb,
+    worker: Worker,
     mx: SocketAddr,
     submission: SocketAddr,
     smtps: SocketAddr,
@@ -106,6 +111,7 @@ impl Server {
             mx: listen(Door::Mx, false),
             submission: listen(Door::Submission, false),
             smtps: listen(Door::Submission, true),
+            worker: Worker::new(app.clone(), Arc::new(NoNetwork), Arc::new(NoNetwork)),
             app,
             db,
             folder,
@@ -155,8 +161,9 @@ impl Server {
         Mark { received, queued }
     }
 
-    /// The messages that have come into a user's inbox, oldest first.
+    /// The messages that have come into a user's inbox, oldest first; what waits for users here is delivered.
     pub async fn inbox(&self, user: &str, since: &Mark) -> Vec<Vec<u8>> {
+        self.worker.drain().await.unwrap();
         sqlx::query_scalar(
             "select (select string_agg(c.bytes, ''::bytea order by c.n)
                        from body_chunk c
@@ -177,8 +184,9 @@ impl Server {
         .unwrap()
     }
 
-    /// Recipients that have come into the outgoing queue and wait there.
+    /// Recipients at other hosts that have come into the outgoing queue and wait there.
     pub async fn queue(&self, since: &Mark) -> i64 {
+        self.worker.drain().await.unwrap();
         sqlx::query_scalar(
             "select count(*)
                from outbound_recipient
@@ -202,6 +210,27 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.cancel();
         drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// No name is found and no host is reached.
+struct NoNetwork;
+
+#[async_trait]
+impl Transport for NoNetwork {
+    async fn connect(&self, _: &Peer) -> Result<Box<dyn Connection>, Trouble> {
+        Err(Trouble::local("4.4.1", "no network"))
+    }
+}
+
+#[async_trait]
+impl Names for NoNetwork {
+    async fn mx(&self, _: &str) -> Result<Vec<(u16, String)>, NameError> {
+        Err(NameError::Temporary("no network".to_owned()))
+    }
+
+    async fn addresses(&self, _: &str) -> Result<Vec<IpAddr>, NameError> {
+        Err(NameError::Temporary("no network".to_owned()))
     }
 }
 
@@ -255,6 +284,7 @@ async fn populate(app: &App) {
         ("info@x.test", &["anna@x.test"][..]),
         ("list@x.test", &["anna@x.test", "bob@x.test"]),
         ("@any.test", &["bob@x.test"]),
+        ("away@x.test", &["anna@away.example"]),
     ] {
         app.accounts
             .create_alias(&host, alias, targets)
