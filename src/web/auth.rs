@@ -19,7 +19,7 @@ use tower_sessions::{Expiry, Session, SessionManagerLayer};
 use super::error::{Page, WebError, redirect, request_lang};
 use super::form::token_is;
 use super::me::Signed;
-use super::page::{Bare, Client, Look};
+use super::page::{Bare, Look};
 use super::session_store::{ACCOUNT, DbSessions, SOURCE, STAYS, USER_AGENT, hash_of};
 use crate::error::Refusal;
 use crate::i18n::Lang;
@@ -85,6 +85,7 @@ async fn signed(app: &App, session: &Session) -> Result<Option<Signed>, WebError
         Ok(_) | Err(Refusal::NotFound) => return Ok(None),
         Err(e) => return Err(e.into()),
     };
+    let prefs = app.accounts.preferences(account).await?;
     let Some(id) = session.id() else {
         return Ok(None);
     };
@@ -95,8 +96,8 @@ async fn signed(app: &App, session: &Session) -> Result<Option<Signed>, WebError
         name: row.display_name,
         lang: row.locale.parse().unwrap_or_default(),
         zone: row.time_zone.parse().unwrap_or(chrono_tz::Europe::Berlin),
-        look: Look::default(),
-        client: Client::default(),
+        look: super::prefs::look(&prefs),
+        client: super::prefs::client(&prefs),
         csrf,
         must_change: row.must_change,
         session: session.clone(),

@@ -11,8 +11,11 @@ mod mail;
 mod me;
 pub mod page;
 mod pwa;
+mod prefs;
 mod router;
 pub mod session_store;
+
+mod settings;
 
 pub use router::router;
 

@@ -14,7 +14,7 @@ use tower_http::compression::CompressionLayer;
 use super::error::{LANG, WebError, redirect};
 use super::headers::{self, Policy};
 use super::me::Signed;
-use super::{assets, auth, help, live, mail, pwa};
+use super::{assets, auth, help, live, mail, pwa, settings};
 use crate::error::Refusal;
 use crate::i18n::Lang;
 use crate::service::App;
@@ -36,6 +36,7 @@ pub fn router(app: App) -> Router {
         .merge(mail::routes())
         .merge(help::routes())
         .merge(pwa::routes())
+        .merge(settings::routes())
         .layer(DefaultBodyLimit::max(app.config.web.form_body))
         .layer(middleware::from_fn_with_state(app.clone(), own_origin))
         .layer(middleware::from_fn(in_language))
