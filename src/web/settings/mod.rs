@@ -26,7 +26,10 @@ use crate::service::accounts::preferences::{
 /// The routes below `/settings`.
 pub fn routes() -> Router<App> {
     Router::new()
-        .route("/settings", get(|_: Me| async { redirect("/settings/account") }))
+        .route(
+            "/settings",
+            get(|_: Me| async { redirect("/settings/account") }),
+        )
         .route("/settings/search", get(search))
         .route("/settings/quick", post(quick))
         .route("/settings/account", get(account).post(save_account))
@@ -36,7 +39,10 @@ pub fn routes() -> Router<App> {
         .route("/settings/signatures", get(signatures).post(save_signature))
         .route("/settings/storage", get(storage))
         .route("/settings/security", get(security::page))
-        .route("/settings/security/password", post(security::change_password))
+        .route(
+            "/settings/security/password",
+            post(security::change_password),
+        )
         .route("/settings/security/strength", post(security::strength))
         .route("/settings/security/sessions", post(security::end_sessions))
 }
@@ -116,8 +122,15 @@ fn title_of(lang: Lang, key: &str) -> String {
 /// A choice of a select or a group of radios: value, label, whether it is the present one.
 type Choice = (String, String, bool);
 
-fn choices<T: Copy + PartialEq>(all: &[T], now: T, word: fn(T) -> &'static str, label: impl Fn(T) -> String) -> Vec<Choice> {
-    all.iter().map(|c| (word(*c).to_owned(), label(*c), *c == now)).collect()
+fn choices<T: Copy + PartialEq>(
+    all: &[T],
+    now: T,
+    word: fn(T) -> &'static str,
+    label: impl Fn(T) -> String,
+) -> Vec<Choice> {
+    all.iter()
+        .map(|c| (word(*c).to_owned(), label(*c), *c == now))
+        .collect()
 }
 
 async fn saved(me: &Me, key: &str) -> Page {
@@ -164,7 +177,9 @@ async fn search(me: Me, Query(query): Query<SearchQuery>) -> Page {
         .into_iter()
         .filter(|(key, topics)| {
             let all = format!("{} {topics}", title_of(lang, key));
-            wanted.split(' ').all(|word| crate::format::mime::fold(&all).contains(word))
+            wanted
+                .split(' ')
+                .all(|word| crate::format::mime::fold(&all).contains(word))
         })
         .map(|(key, topics)| (format!("/settings/{key}"), title_of(lang, key), topics))
         .collect();
@@ -195,7 +210,11 @@ async fn quick(me: Me, Form(form): Form<Quick>) -> Page {
         };
         me.app.accounts.change_own(me.account, &change).await?;
     }
-    Ok(redirect(if form.back.is_empty() { "/" } else { &form.back }))
+    Ok(redirect(if form.back.is_empty() {
+        "/"
+    } else {
+        &form.back
+    }))
 }
 
 #[derive(Template)]
@@ -229,7 +248,11 @@ async fn account_page(me: &Me, name: String, error: String) -> Page {
 }
 
 fn status_of(error: &str) -> StatusCode {
-    if error.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }
+    if error.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    }
 }
 
 /// Name, language, zone.
@@ -276,7 +299,13 @@ async fn language(me: Me) -> Page {
         f,
         languages: Lang::ALL
             .iter()
-            .map(|l| (l.as_str().to_owned(), l.own_name().to_owned(), *l == me.lang))
+            .map(|l| {
+                (
+                    l.as_str().to_owned(),
+                    l.own_name().to_owned(),
+                    *l == me.lang,
+                )
+            })
             .collect(),
         zones: chrono_tz::TZ_VARIANTS
             .iter()
@@ -377,7 +406,11 @@ async fn mail(me: Me) -> Page {
                     Some(ms) => l.t_n("mark-after-seconds", ms / 1_000),
                     None => l.t("mark-never"),
                 };
-                (ms.map_or_else(String::new, |ms| ms.to_string()), label, ms == p.mark_read_ms)
+                (
+                    ms.map_or_else(String::new, |ms| ms.to_string()),
+                    label,
+                    ms == p.mark_read_ms,
+                )
             })
             .collect(),
         after: choices(After::ALL, p.after, After::as_str, |c| match c {
@@ -385,14 +418,29 @@ async fn mail(me: Me) -> Page {
             After::Newer => l.t("after-newer"),
             After::List => l.t("after-list"),
         }),
-        pictures: choices(RemotePictures::ALL, p.remote_pictures, RemotePictures::as_str, |c| match c {
-            RemotePictures::Ask => l.t("pictures-ask"),
-            RemotePictures::Never => l.t("pictures-never"),
-            RemotePictures::Known => l.t("pictures-known"),
-        }),
+        pictures: choices(
+            RemotePictures::ALL,
+            p.remote_pictures,
+            RemotePictures::as_str,
+            |c| match c {
+                RemotePictures::Ask => l.t("pictures-ask"),
+                RemotePictures::Never => l.t("pictures-never"),
+                RemotePictures::Known => l.t("pictures-known"),
+            },
+        ),
         undo: [0, 5, 10, 20, 30]
             .into_iter()
-            .map(|s: u32| (s.to_string(), if s == 0 { l.t("off") } else { l.t_n("seconds", s) }, s == p.undo_seconds))
+            .map(|s: u32| {
+                (
+                    s.to_string(),
+                    if s == 0 {
+                        l.t("off")
+                    } else {
+                        l.t_n("seconds", s)
+                    },
+                    s == p.undo_seconds,
+                )
+            })
             .collect(),
         reminder: p.attachment_reminder,
         collect: p.collect_addresses,
@@ -437,14 +485,33 @@ async fn save_preferences(me: Me, Form(form): Form<PreferenceForm>) -> Page {
     set("after", form.after.map(Value::from));
     set("remote_pictures", form.remote_pictures.map(Value::from));
     set("undo_seconds", form.undo_seconds.map(Value::from));
-    set("mark_read_ms", form.mark_read_ms.map(|ms| ms.parse::<u32>().map_or(Value::Null, Value::from)));
+    set(
+        "mark_read_ms",
+        form.mark_read_ms
+            .map(|ms| ms.parse::<u32>().map_or(Value::Null, Value::from)),
+    );
     if form.boxes.is_some() {
-        set("attachment_reminder", Some(form.attachment_reminder.is_some().into()));
-        set("collect_addresses", Some(form.collect_addresses.is_some().into()));
+        set(
+            "attachment_reminder",
+            Some(form.attachment_reminder.is_some().into()),
+        );
+        set(
+            "collect_addresses",
+            Some(form.collect_addresses.is_some().into()),
+        );
     }
-    let new: Preferences = serde_json::from_value(all).map_err(|_| Refusal::Invalid("preference"))?;
+    let new: Preferences =
+        serde_json::from_value(all).map_err(|_| Refusal::Invalid("preference"))?;
     me.app.accounts.set_preferences(me.account, &new).await?;
-    saved(&me, if form.section == "mail" { "mail" } else { "display" }).await
+    saved(
+        &me,
+        if form.section == "mail" {
+            "mail"
+        } else {
+            "display"
+        },
+    )
+    .await
 }
 
 #[derive(Template)]
@@ -466,7 +533,15 @@ async fn signatures(me: Me) -> Page {
         .into_iter()
         .map(|s| (s.signature_id, s.name, s.plain))
         .collect();
-    Ok(Html(SignaturesPage { layout, f, signatures }.render()?).into_response())
+    Ok(Html(
+        SignaturesPage {
+            layout,
+            f,
+            signatures,
+        }
+        .render()?,
+    )
+    .into_response())
 }
 
 /// A signature that was written, or is to go.
@@ -497,7 +572,12 @@ async fn save_signature(me: Me, Form(form): Form<SignatureForm>) -> Page {
 /// Typed text as HTML: escaped, a `<br>` for each line end.
 fn plain_as_html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 64);
-    for (n, line) in text.replace("\r\n", "\n").trim_end().split('\n').enumerate() {
+    for (n, line) in text
+        .replace("\r\n", "\n")
+        .trim_end()
+        .split('\n')
+        .enumerate()
+    {
         if n > 0 {
             out.push_str("<br>");
         }
@@ -531,7 +611,11 @@ async fn storage(me: Me) -> Page {
     let (layout, f) = frame(&me, "storage").await?;
     let usage = me.app.mail.usage(me.account).await?;
     let l = me.lang;
-    let share = |bytes: i64| u64::try_from(bytes.max(0).saturating_mul(100) / usage.quota_bytes.max(1)).unwrap_or(0).min(100);
+    let share = |bytes: i64| {
+        u64::try_from(bytes.max(0).saturating_mul(100) / usage.quota_bytes.max(1))
+            .unwrap_or(0)
+            .min(100)
+    };
     let mut folders = me.app.mail.folders(me.account).await?;
     folders.retain(|f| f.message_count > 0);
     folders.sort_by_key(|f| std::cmp::Reverse(f.total_bytes));
@@ -571,6 +655,9 @@ async fn storage(me: Me) -> Page {
 mod tests {
     #[test]
     fn a_typed_signature_keeps_its_lines() {
-        assert_eq!(super::plain_as_html("Jana <b>\r\nTel. 1 & 2\n"), "Jana &lt;b&gt;<br>Tel. 1 &amp; 2");
+        assert_eq!(
+            super::plain_as_html("Jana <b>\r\nTel. 1 & 2\n"),
+            "Jana &lt;b&gt;<br>Tel. 1 &amp; 2"
+        );
     }
 }

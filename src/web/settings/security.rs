@@ -118,13 +118,20 @@ async fn render(me: &Me, recipe: &str, error: String) -> Page {
         layout,
         f,
         address: me.address.clone(),
-        changed: l.t_args("password-changed-on", &[("date", dates.date_long(row.password_changed_at).into())]),
+        changed: l.t_args(
+            "password-changed-on",
+            &[("date", dates.date_long(row.password_changed_at).into())],
+        ),
         error,
         made: made.map(|m| Made {
             text: m.password.expose().to_owned(),
             bits: m.bits,
         }),
-        recipe: if recipe == "characters" { "characters".to_owned() } else { "words".to_owned() },
+        recipe: if recipe == "characters" {
+            "characters".to_owned()
+        } else {
+            "words".to_owned()
+        },
         sessions,
         history,
     };
@@ -251,7 +258,11 @@ pub async fn strength(me: Me, Form(form): Form<PasswordForm>) -> Page {
         None if judged.score >= 4 => l.t("strength-4"),
         None => l.t("strength-3"),
     };
-    let level = if judged.problem.is_some() { judged.score.min(2) } else { judged.score };
+    let level = if judged.problem.is_some() {
+        judged.score.min(2)
+    } else {
+        judged.score
+    };
     Ok(Html(StrengthPart { level, text }.render()?).into_response())
 }
 
@@ -266,7 +277,10 @@ pub struct SessionForm {
 pub async fn end_sessions(me: Me, Form(form): Form<SessionForm>) -> Page {
     let this = me.session.id().map(hash_of).unwrap_or_default();
     if form.key.is_empty() {
-        me.app.accounts.end_other_sessions(me.account, &this).await?;
+        me.app
+            .accounts
+            .end_other_sessions(me.account, &this)
+            .await?;
     } else {
         let hash = unhex(&form.key).ok_or(Refusal::NotFound)?;
         me.app.accounts.end_session(me.account, &hash).await?;
