@@ -10,8 +10,8 @@ mod live;
 mod mail;
 mod me;
 pub mod page;
-mod pwa;
 mod prefs;
+mod pwa;
 mod router;
 pub mod session_store;
 
