@@ -657,3 +657,45 @@ async fn signatures_and_identities_are_the_owners() {
     assert_eq!(accounts.identities(anna).await.unwrap().len(), 1);
     accounts.delete_identity(anna, identity).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_password_leaves_a_notice_in_the_mailbox() {
+    let (w, anna) = world().await;
+    let (tasks, stop) = (
+        tokio_util::task::TaskTracker::new(),
+        tokio_util::sync::CancellationToken::new(),
+    );
+    w.app.start(&tasks, &stop);
+    let mut watch = w.app.changes.watch(anna);
+    w.app
+        .accounts
+        .set_password(&w.host, anna, Some(NEW))
+        .await
+        .unwrap();
+    change(&w, anna, NEW, "noch ein anderes 77 Moos")
+        .await
+        .unwrap();
+    let arrived = async {
+        while w
+            .db
+            .number("select count(*) from message where account_id = $1", anna)
+            .await
+            < 2
+        {
+            watch.changed().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), arrived)
+        .await
+        .unwrap();
+    let subjects: Vec<String> =
+        sqlx::query_scalar("select subject from email where account_id = $1")
+            .bind(anna)
+            .fetch_all(&w.db.pool)
+            .await
+            .unwrap();
+    assert_eq!(subjects, ["Ihr Passwort wurde geändert"; 2]);
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+}

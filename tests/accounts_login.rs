@@ -657,3 +657,34 @@ async fn the_owner_sees_attempts_and_the_administrator_the_lock_without_a_way_to
         "locked"
     );
 }
+
+/// Rule 12: who was told to try later was not counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_counts_nobody() {
+    let mut config = settings();
+    config.password.at_once = 1;
+    config.password.queue = 1;
+    let w = World::with(config).await;
+    w.domain("a.test").await;
+    let tries: Vec<Try> = (0..20)
+        .map(|n| Try::new(&format!("user{n}@a.test"), "wrong").from(&format!("203.0.113.{n}")))
+        .collect();
+    // The first hash makes the one that fits nothing; after it all meet one slot and one place to wait.
+    assert_eq!(
+        Try::new("first@a.test", "wrong")
+            .from(HOME)
+            .word(&w.app)
+            .await,
+        "wrong"
+    );
+    let count = words(&w.app, &tries).await;
+    let later = count.get("later").copied().unwrap_or(0);
+    let wrong = count.get("wrong").copied().unwrap_or(0);
+    assert!(later > 0 && later + wrong == 20, "{count:?}");
+    let counted: i64 =
+        sqlx::query_scalar("select count(*) from login_failure where scope = 'name'")
+            .fetch_one(&w.db.pool)
+            .await
+            .unwrap();
+    assert_eq!(usize::try_from(counted).unwrap(), wrong + 1);
+}

@@ -56,11 +56,17 @@ impl App {
     pub fn new(config: Arc<Config>, store: Store) -> Self {
         let changes = changes::Hub::new(store.clone());
         let (notices, waiting) = notices::Notices::new();
-        let mail = mail::Mail::new(Arc::clone(&config), store.clone(), changes.clone(), notices);
+        let mail = mail::Mail::new(
+            Arc::clone(&config),
+            store.clone(),
+            changes.clone(),
+            notices.clone(),
+        );
         let accounts = Arc::new(accounts::Accounts::new(
             config.clone(),
             store.clone(),
             changes.clone(),
+            notices,
         ));
         Self {
             inner: Arc::new(Services {
@@ -90,6 +96,8 @@ impl App {
             .take();
         if let Some(waiting) = waiting {
             tasks.spawn(notices::run(self.clone(), waiting, stop.clone()));
+            let (accounts, token) = (Arc::clone(&self.accounts), stop.clone());
+            tasks.spawn(async move { accounts.keep_house(token).await });
         }
     }
 

@@ -1,6 +1,6 @@
-//! The program's own mails to an account: the quota notices (security.md 9).
+//! The program's own mails to an account: the quota notices (security.md 9), the change of a password (3).
 //!
-//! One mail when the use crosses 90 % and one at 100 %, once per crossing; the lock statement forgets a crossing once the use
+//! One quota mail when the use crosses 90 % and one at 100 %, once per crossing; the lock statement forgets a crossing once the use
 //! is below 90 % again. Services drop a [`Notice`] into the queue, which never blocks; [`run`] writes the mails.
 
 use rand::RngExt;
@@ -17,11 +17,19 @@ use crate::store::account::{Locked, Owner};
 /// Notices that may wait; what does not fit is found again by the next write.
 const WAITING: usize = 1000;
 
-/// A crossing that the owner should learn of.
+/// What the owner should learn of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Notice {
     account: AccountId,
-    percent: i16,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// So many percent of the quota were crossed.
+    Quota(i16),
+    /// The password was changed, by its owner or by an administrator.
+    Password { by_owner: bool },
 }
 
 impl Notice {
@@ -31,8 +39,17 @@ impl Notice {
         let is_near = usage.quota_bytes > 0 && usage.used_bytes / 9 >= usage.quota_bytes / 10;
         (is_near && usage.quota_notice < 90).then_some(Self {
             account,
-            percent: 90,
+            what: What::Quota(90),
         })
+    }
+
+    /// The password was changed.
+    #[must_use]
+    pub fn password_changed(account: AccountId, by_owner: bool) -> Self {
+        Self {
+            account,
+            what: What::Password { by_owner },
+        }
     }
 }
 
@@ -62,7 +79,7 @@ impl Notices {
     pub fn refused_for_quota(&self, account: AccountId) {
         self.look(Some(Notice {
             account,
-            percent: 100,
+            what: What::Quota(100),
         }));
     }
 }
@@ -78,16 +95,17 @@ pub async fn run(app: App, mut waiting: mpsc::Receiver<Notice>, stop: Cancellati
             },
         };
         if let Err(e) = write_notice(&app, notice).await {
-            tracing::warn!(account = notice.account.0, error = %e, "a quota notice was not written");
+            tracing::warn!(account = notice.account.0, error = %e, "a notice was not written");
         }
     }
 }
 
 async fn write_notice(app: &App, notice: Notice) -> Result<(), crate::error::Refusal> {
-    if !app
-        .store()
-        .claim_quota_notice(notice.account, notice.percent)
-        .await?
+    if let What::Quota(percent) = notice.what
+        && !app
+            .store()
+            .claim_quota_notice(notice.account, percent)
+            .await?
     {
         return Ok(());
     }
@@ -100,17 +118,15 @@ async fn write_notice(app: &App, notice: Notice) -> Result<(), crate::error::Ref
         ("quota", lang.size(owner.quota_bytes).into()),
         ("address", owner.address.clone().into()),
     ];
-    let (subject, text) = if notice.percent >= 100 {
-        (
-            lang.t_args("notice-quota-full-subject", &args),
-            lang.t_args("notice-quota-full-text", &args),
-        )
-    } else {
-        (
-            lang.t_args("notice-quota-near-subject", &args),
-            lang.t_args("notice-quota-near-text", &args),
-        )
+    let (subject, text) = match notice.what {
+        What::Quota(100..) => ("notice-quota-full-subject", "notice-quota-full-text"),
+        What::Quota(_) => ("notice-quota-near-subject", "notice-quota-near-text"),
+        What::Password { by_owner: true } => ("notice-password-subject", "notice-password-text"),
+        What::Password { by_owner: false } => {
+            ("notice-password-subject", "notice-password-admin-text")
+        }
     };
+    let (subject, text) = (lang.t_args(subject, &args), lang.t_args(text, &args));
     let mail = mail_to(&owner, &subject, &text, &app.config.server.hostname);
     let message = app.mail.receive_whole(&mail).await?;
     let arrival = Arrival {

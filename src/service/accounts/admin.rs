@@ -12,6 +12,7 @@ use crate::error::Refusal;
 use crate::format::address::{Address, domain_to_ascii};
 use crate::i18n::Lang;
 use crate::model::{AccountId, Charge, CollectionKind, DomainId, Role};
+use crate::service::notices::Notice;
 use crate::store::account::admin::NewAccount;
 pub use crate::store::account::admin::{AccountChange, AccountRow};
 use crate::store::address::AddressRow;
@@ -421,6 +422,8 @@ impl Accounts {
         let entry = actor.entry("account.password", &row.address);
         write.audit(row.domain_id, &entry).await?;
         self.hub.wake(write.commit().await?);
+        let notice = Notice::password_changed(account, false);
+        self.notices.look(Some(notice));
         Ok(made)
     }
 

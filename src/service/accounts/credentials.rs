@@ -13,6 +13,7 @@ use super::{Accounts, generator};
 use crate::config::Secret;
 use crate::error::{Refusal, StoreError};
 use crate::model::{AccountId, Charge, Protocol};
+use crate::service::notices::Notice;
 use crate::store::audit::AuditEntry;
 use crate::store::credential::AppPasswordRow;
 
@@ -129,6 +130,8 @@ impl Accounts {
         let entry = AuditEntry::new(&row.address, action, &row.address);
         write.audit(row.domain_id, &entry).await?;
         self.hub.wake(write.commit().await?);
+        let notice = Notice::password_changed(account, true);
+        self.notices.look(Some(notice));
         Ok(())
     }
 

@@ -564,12 +564,11 @@ impl Accounts {
         state: &LoginState,
         seconds_left: u32,
     ) -> LoginRefused {
-        if let Some(account) = state.account_id
-            && let Err(e) = self
-                .store
-                .note_locked(attempt.who(), account, attempt.note())
-                .await
-        {
+        let noted = self
+            .store
+            .note_locked(attempt.who(), state.account_id, attempt.note())
+            .await;
+        if let Err(e) = noted {
             warn!(error = %e, "a locked attempt was not written down");
         }
         LoginRefused::Locked { seconds_left }
@@ -711,27 +710,30 @@ impl<'a> Attempt<'a> {
         u32::try_from(left.name.map_or(left.pair, |name| name.min(left.pair))).unwrap_or(0)
     }
 
+    /// One line and one count an attempt; never the name, which may be a mistyped password.
     fn log(&self, result: &Result<LoggedIn, LoginRefused>) {
         let protocol = self.login.protocol.word();
         let remote = &self.source;
-        match result {
+        let outcome = match result {
             Ok(entered) => {
-                info!(
-                    account = entered.account.account_id.0,
-                    protocol, remote, "signed in"
-                );
+                let account = entered.account.account_id.0;
+                info!(account, protocol, remote, "signed in");
+                return;
             }
+            Err(LoginRefused::Wrong { .. }) => "wrong",
+            Err(LoginRefused::Locked { .. }) => "locked",
+            Err(LoginRefused::TryLater) => "too busy",
+            Err(LoginRefused::Disabled) => "disabled",
+            Err(LoginRefused::NeedsCode { .. }) => "needs a second factor",
             Err(LoginRefused::Unavailable(e)) => {
                 warn!(protocol, remote, error = %e, "a sign-in could not be checked");
+                return;
             }
-            // The name may be a mistyped password.
-            Err(LoginRefused::Wrong { .. }) => info!(protocol, remote, "sign-in refused: wrong"),
-            Err(LoginRefused::Locked { .. }) => info!(protocol, remote, "sign-in refused: locked"),
-            Err(LoginRefused::TryLater) => info!(protocol, remote, "sign-in refused: too busy"),
-            Err(LoginRefused::Disabled) => info!(protocol, remote, "sign-in refused: disabled"),
-            Err(LoginRefused::NeedsCode { .. }) => {
-                info!(protocol, remote, "sign-in needs a second factor");
-            }
+        };
+        info!(protocol, remote, outcome, "sign-in refused");
+        if matches!(outcome, "wrong" | "locked") {
+            metrics::counter!("postamt_sign_in_failures_total", "protocol" => protocol, "outcome" => outcome)
+                .increment(1);
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::error::Refusal;
 use crate::format::address::domain_to_ascii;
 use crate::model::AccountId;
 use crate::service::changes::Hub;
+use crate::service::notices::Notices;
 use crate::store::Store;
 use crate::store::account::admin::AccountRow;
 
@@ -42,6 +43,7 @@ pub use recipients::{Delivery, Recipient};
 pub struct Accounts {
     store: Store,
     hub: Hub,
+    notices: Notices,
     config: Arc<Config>,
     passwords: password::Passwords,
     slots: slots::Slots,
@@ -56,7 +58,7 @@ pub struct Accounts {
 impl Accounts {
     /// The service over an open store.
     #[must_use]
-    pub fn new(config: Arc<Config>, store: Store, hub: Hub) -> Self {
+    pub fn new(config: Arc<Config>, store: Store, hub: Hub, notices: Notices) -> Self {
         Self {
             passwords: password::Passwords::new(config.password.clone()),
             slots: slots::Slots::default(),
@@ -69,6 +71,7 @@ impl Accounts {
             keys: OnceCell::new(),
             store,
             hub,
+            notices,
             config,
         }
     }

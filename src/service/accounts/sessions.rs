@@ -3,9 +3,13 @@
 //! The id never comes here: the door hands over its SHA-256 ([`session_hash`]). Ending one wakes the account's open event
 //! streams, which ask [`Accounts::session`] again and find it gone.
 
+use std::time::Duration;
+
 use ring::digest;
 use serde_json::Value;
 use time::OffsetDateTime;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
 use super::Accounts;
 use super::login::printable;
@@ -133,7 +137,22 @@ impl Accounts {
         Ok(ended)
     }
 
-    /// Drops what is over: sessions, counters of failures, old events and audit rows. Run hourly by one node or by all.
+    /// Sweeps at start and every hour until `stop`. Every node does; what one has swept the others do not find.
+    pub async fn keep_house(&self, stop: CancellationToken) {
+        let mut hourly = tokio::time::interval(HOUR);
+        hourly.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = hourly.tick() => {}
+            }
+            if let Err(e) = self.sweep().await {
+                tracing::warn!(error = %e, "sessions and log-ins were not swept");
+            }
+        }
+    }
+
+    /// Drops what is over: sessions, counters of failures, old events and audit rows; finishes begun deletions.
     ///
     /// # Errors
     /// [`Refusal::Unavailable`].
@@ -156,6 +175,8 @@ impl Accounts {
     }
 }
 
+/// How often what is over is swept.
+const HOUR: Duration = Duration::from_hours(1);
 /// Days the sign-in history and the audit rows are kept (`security.md` 10).
 const KEPT_DAYS: i32 = 400;
 
