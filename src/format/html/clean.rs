@@ -11,7 +11,7 @@ use super::link::{self, Target};
 use super::parse::{self, MAX_DEPTH, MAX_NODES};
 use super::pictures::{self, BLOCKED_CLASS, Pictures, has_picture_shape};
 use super::plain::html_to_text;
-use super::quotes::{self, Fold, Quotes};
+use super::quotes;
 use super::rules::{self, Treatment};
 use super::selector::root_class;
 use super::text::{TextOptions, text_to_html};
@@ -163,8 +163,6 @@ struct Frame {
     /// The next node to look at, and where its copy goes.
     next: Option<Id>,
     into: Id,
-    /// All of this is in a fold already.
-    folded: bool,
 }
 
 struct Cleaner<'o> {
@@ -192,7 +190,7 @@ impl<'o> Cleaner<'o> {
         let body = parsed.body()?;
         if let Some(head) = parsed.head() {
             let nowhere = self.out.create(Kind::Other);
-            self.copy(parsed, head, nowhere, None);
+            self.copy(parsed, head, nowhere);
         }
         let (top, wrapper) = self.wrapper(parsed, body);
         let into = match wrapper {
@@ -203,13 +201,12 @@ impl<'o> Cleaner<'o> {
             }
             None => Tree::ROOT,
         };
-        let fold = self.opts.purpose == Purpose::Read && !self.opts.fold_label.is_empty();
-        let quotes = fold.then(|| Quotes::new(parsed, top));
-        self.copy(parsed, top, into, quotes.as_ref());
+        self.copy(parsed, top, into);
 
         let (tree, top) = settle(self.out, Tree::ROOT)?;
         let (mut tree, top) = if self.opts.purpose == Purpose::Read {
-            enclose(tree, top, &root_class(self.opts.prefix))?
+            let enclosed = enclose(tree, top, &root_class(self.opts.prefix))?;
+            folded(enclosed, self.opts)?
         } else {
             (tree, top)
         };
@@ -289,63 +286,28 @@ impl<'o> Cleaner<'o> {
     }
 
     /// Copy what is below `from` of the parsed tree into `into` of the new one.
-    fn copy(&mut self, parsed: &Tree, from: Id, into: Id, quotes: Option<&Quotes>) {
+    fn copy(&mut self, parsed: &Tree, from: Id, into: Id) {
         let mut open = vec![Frame {
             next: parsed.first(from),
             into,
-            folded: quotes.is_none(),
         }];
-        // Something of the writer's own comes before the quotation.
-        let mut has_words = false;
         while let Some(frame) = open.last_mut() {
             let Some(id) = frame.next else {
                 open.pop();
                 continue;
             };
             frame.next = parsed.next(id);
+            let into = frame.into;
             match parsed.kind(id) {
-                Kind::Text(text) => {
-                    let described = parsed
-                        .parent(id)
-                        .and_then(|p| parsed.element(p))
-                        .is_some_and(is_placeholder);
-                    has_words |= !described && !text.trim().is_empty();
-                    self.out.append_text(frame.into, text);
-                }
+                Kind::Text(text) => self.out.append_text(into, text),
                 Kind::Element(element) => {
-                    let begins = quotes
-                        .filter(|_| has_words && !frame.folded)
-                        .and_then(|q| q.begins(parsed, id, element, self.opts.prefix));
-                    let mut into = frame.into;
-                    if let Some(fold) = begins {
-                        into = self.open_fold(into);
-                        if fold == Fold::Rest {
-                            frame.into = into;
-                            frame.folded = true;
-                        }
-                    }
-                    let folded = frame.folded || begins.is_some();
-                    if let Some(children) = self.element(parsed, id, element, into) {
-                        open.push(Frame { folded, ..children });
+                    if let Some(frame) = self.element(parsed, id, element, into) {
+                        open.push(frame);
                     }
                 }
                 Kind::Document | Kind::Other => {}
             }
         }
-    }
-
-    /// A closed fold at the end of `into`; where its content goes.
-    fn open_fold(&mut self, into: Id) -> Id {
-        let mut details = Element::new("details");
-        details.set("class", quotes::FOLD_CLASS);
-        let details = self.out.create(Kind::Element(details));
-        self.out.append(into, details);
-        let mut summary = Element::new("summary");
-        summary.set("class", quotes::LABEL_CLASS);
-        let summary = self.out.create(Kind::Element(summary));
-        self.out.append(details, summary);
-        self.out.append_text(summary, self.opts.fold_label);
-        details
     }
 
     /// Copy one element; the frame to go on with when its children are wanted.
@@ -368,7 +330,6 @@ impl<'o> Cleaner<'o> {
                 return Some(Frame {
                     next: parsed.first(id),
                     into,
-                    folded: false,
                 });
             }
             Treatment::Keep => {}
@@ -397,7 +358,6 @@ impl<'o> Cleaner<'o> {
         Some(Frame {
             next: parsed.first(id),
             into: copy,
-            folded: false,
         })
     }
 
@@ -607,6 +567,22 @@ fn enclose(tree: Tree, top: Id, root: &str) -> Option<(Tree, Id)> {
         (tree, top) = settle(tree, top)?;
     }
     None
+}
+
+/// Fold the message that is answered. Where the fold would not stay where it is put, there is none.
+fn folded((mut tree, top): (Tree, Id), opts: &CleanOptions<'_>) -> Option<(Tree, Id)> {
+    let open = tree::serialise(&tree, top);
+    if opts.fold_label.is_empty() || !quotes::fold(&mut tree, top, opts.fold_label, opts.prefix) {
+        return Some((tree, top));
+    }
+    let again = parse::parse(&tree::serialise(&tree, top));
+    let stays = again.is_some_and(|a| a.body().is_some_and(|b| a.same_below(b, &tree, top)));
+    if stays {
+        return Some((tree, top));
+    }
+    let tree = parse::parse(&open)?;
+    let top = tree.body()?;
+    Some((tree, top))
 }
 
 fn join_styles(first: String, second: String) -> String {

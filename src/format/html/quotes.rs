@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use super::clean::{WARNING_CLASS, is_placeholder};
 use super::rules::{self, Treatment};
 use super::tree::{Element, Id, Kind, Tree};
 
@@ -15,44 +16,84 @@ pub(super) const LABEL_CLASS: &str = "pm-fold-label";
 
 /// What belongs to the quotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fold {
+enum Fold {
     /// This element.
     This,
     /// This element and all that stands beside it from here on.
     Rest,
 }
 
-/// The quotations of one message.
-pub(super) struct Quotes {
-    /// The elements around the last text of the message.
-    around_the_end: HashSet<Id>,
+/// Put the quotation at the end of a cleaned message into a closed fold; whether there was one.
+pub(super) fn fold(tree: &mut Tree, top: Id, label: &str, prefix: &str) -> bool {
+    let Some((id, fold)) = first_quotation(tree, top, prefix) else {
+        return false;
+    };
+    let mut details = Element::new("details");
+    details.set("class", FOLD_CLASS);
+    let details = tree.create(Kind::Element(details));
+    tree.insert_before(id, details);
+    let mut summary = Element::new("summary");
+    summary.set("class", LABEL_CLASS);
+    let summary = tree.create(Kind::Element(summary));
+    tree.append(details, summary);
+    tree.append_text(summary, label);
+    let mut at = Some(id);
+    while let Some(id) = at {
+        at = tree.next(id).filter(|_| fold == Fold::Rest);
+        tree.detach(id);
+        tree.append(details, id);
+    }
+    true
 }
 
-impl Quotes {
-    pub fn new(tree: &Tree, top: Id) -> Self {
-        let mut around_the_end = HashSet::new();
-        let mut at = last_text(tree, top);
-        while let Some(id) = at {
-            around_the_end.insert(id);
-            at = tree.parent(id).filter(|parent| *parent != top);
-        }
-        Self { around_the_end }
+/// The first quotation after words of the writer's own.
+fn first_quotation(tree: &Tree, top: Id, prefix: &str) -> Option<(Id, Fold)> {
+    let mut around_the_end = HashSet::new();
+    let mut at = last_text(tree, top);
+    while let Some(id) = at {
+        around_the_end.insert(id);
+        at = tree.parent(id).filter(|parent| *parent != top);
     }
+    let mut has_words = false;
+    for (id, _) in tree.walk(top) {
+        match tree.kind(id) {
+            Kind::Text(text) => {
+                let described = tree
+                    .parent(id)
+                    .and_then(|parent| tree.element(parent))
+                    .is_some_and(is_placeholder);
+                has_words |= !described && !text.trim().is_empty();
+            }
+            Kind::Element(element) if has_words => {
+                if let Some(fold) = begins(tree, id, element, prefix, &around_the_end) {
+                    return Some((id, fold));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
 
-    /// Whether a quotation that may be folded begins with this element.
-    pub fn begins(&self, tree: &Tree, id: Id, element: &Element, prefix: &str) -> Option<Fold> {
-        let quoted = match &*element.name {
-            "blockquote" => element.attr("type").is_some() || has_name(element, prefix),
-            "div" => has_name(element, prefix),
-            _ => false,
-        };
-        if quoted && self.around_the_end.contains(&id) {
-            return Some(Fold::This);
-        }
-        let head = is_outlook_head(element, prefix)
-            || first_element(tree, id).is_some_and(is_outlook_line);
-        (head && &*element.name == "div").then_some(Fold::Rest)
+/// Whether a quotation begins with this element.
+fn begins(
+    tree: &Tree,
+    id: Id,
+    element: &Element,
+    prefix: &str,
+    around_the_end: &HashSet<Id>,
+) -> Option<Fold> {
+    let quoted = match &*element.name {
+        "blockquote" => element.attr("type").is_some() || has_name(element, prefix),
+        "div" => has_name(element, prefix),
+        _ => return None,
+    };
+    if quoted && around_the_end.contains(&id) {
+        return Some(Fold::This);
     }
+    let head =
+        is_outlook_head(element, prefix) || first_element(tree, id).is_some_and(is_outlook_line);
+    (head && &*element.name == "div").then_some(Fold::Rest)
 }
 
 fn has_name(element: &Element, prefix: &str) -> bool {
@@ -127,13 +168,13 @@ fn is_shown(element: &Element) -> bool {
     element.is_html
         && rules::treatment(&element.name) != Treatment::Drop
         && !is_mark(element)
-        && !super::clean::is_placeholder(element)
+        && !is_placeholder(element)
 }
 
 /// Whether an earlier cleaning put this element there, with what is inside it.
 pub(super) fn is_mark(element: &Element) -> bool {
     match &*element.name {
-        "span" => has_class(element, super::clean::WARNING_CLASS),
+        "span" => has_class(element, WARNING_CLASS),
         "summary" => has_class(element, LABEL_CLASS),
         _ => false,
     }
