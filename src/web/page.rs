@@ -596,6 +596,7 @@ pub const SCRIPT_WORDS: &[&str] = &[
     "js-offline",
     "js-selected",
     "js-unread",
+    "js-unread-n",
     "js-new-one",
     "js-new",
     "js-prefs",

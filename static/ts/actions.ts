@@ -21,7 +21,6 @@
 //   <button form="…" name="move" value="{folder}">.
 
 import htmx from "htmx.org";
-import { register } from "./core";
 import * as list from "./list";
 import { post } from "./net";
 import { el, page, phone, t, visible } from "./page";
@@ -131,14 +130,21 @@ export function flag(row: HTMLElement, op: string): () => void {
   return () => set(before[1], before[2]);
 }
 
-/** Star buttons inside the reader. */
+/** The star buttons of the open conversation: of one message (name=one), or of all of it. */
 function stars(what: Act): (() => void)[] {
-  return what.ids.flatMap((id) => [...document.querySelectorAll<HTMLButtonElement>(`#reader button[name=one][value$=":${CSS.escape(id)}"]`)].map((button) => {
+  const buttons = [...document.querySelectorAll<HTMLButtonElement>("#reader button")].filter((button) => {
+    const [kind = "", id = ""] = button.name === "one" ? button.value.split(":") : [button.value, document.getElementById("reader")?.dataset.row];
+    return (kind === "star" || kind === "unstar") && what.ids.includes(id);
+  });
+  const set = (button: HTMLButtonElement, star: boolean) => {
+    if (button.ariaPressed !== null) button.ariaPressed = String(star);
+    button.value = button.value.replace(/^(un)?star/, star ? "unstar" : "star");
+  };
+  return buttons.map((button) => {
     const star = what.op === "star";
-    button.ariaPressed = String(star);
-    button.value = `${star ? "unstar" : "star"}:${id}`;
-    return () => { button.ariaPressed = String(!star); button.value = `${star ? "star" : "unstar"}:${id}`; };
-  }));
+    set(button, star);
+    return () => set(button, !star);
+  });
 }
 
 /** An op by its key: on what list.targets() says, through the visible button for it (which knows what it asks first). */
@@ -150,10 +156,12 @@ export function byKey(op: string): void {
   void act({ op, ids, ...(confirm ? { confirm } : {}) });
 }
 
+const ownForm = (form: HTMLFormElement) => new URL(form.action, location.href).pathname === "/mail/do";
+
 export function startActions(): void {
   document.addEventListener("submit", (e) => {
     const form = e.target as HTMLFormElement;
-    if (new URL(form.action, location.href).pathname !== "/mail/do" || e.defaultPrevented) return;
+    if (!ownForm(form) || e.defaultPrevented) return;
     const button = (e as SubmitEvent).submitter as HTMLButtonElement | null;
     if (!button) return;
     e.preventDefault();
@@ -170,17 +178,21 @@ export function startActions(): void {
     void act({ ...(button.name === "move" ? { move: button.value } : { op: button.value }), ids, from, ...confirm });
   });
   document.addEventListener("mail:act", (e) => void act((e as CustomEvent<Act>).detail));
-  // Other forms that cannot be taken back ask, too.
-  register("confirm", (form, signal) => form.addEventListener("submit", (e) => {
-    const ask = ((e as SubmitEvent).submitter as HTMLElement | null)?.dataset.confirm ?? form.dataset.confirm;
-    if (!ask || form.dataset.sure) return;
+  // Other buttons and links for what cannot be taken back ask, too.
+  const asked = new WeakSet<Element>();
+  const ask = (e: Event, node: HTMLElement | null | undefined, again: () => void) => {
+    if (!node?.dataset.confirm || asked.delete(node)) return;
     e.preventDefault();
     e.stopImmediatePropagation();
-    void confirmed(ask).then((sure) => {
-      if (!sure) return;
-      form.dataset.sure = "1";
-      (form as HTMLFormElement).requestSubmit((e as SubmitEvent).submitter);
-      delete form.dataset.sure;
-    });
-  }, { signal, capture: true }));
+    void confirmed(node.dataset.confirm, (node.textContent ?? "").trim() || node.ariaLabel || t("yes")).then((sure) => { if (sure) { asked.add(node); again(); } });
+  };
+  window.addEventListener("submit", (e) => {
+    const form = e.target as HTMLFormElement;
+    const button = (e as SubmitEvent).submitter;
+    if (!ownForm(form)) ask(e, button, () => form.requestSubmit(button));
+  }, { capture: true });
+  window.addEventListener("click", (e) => {
+    const link = (e.target as Element).closest<HTMLElement>("a[data-confirm]");
+    ask(e, link, () => link?.click());
+  }, { capture: true });
 }

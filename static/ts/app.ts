@@ -75,5 +75,6 @@ start();
 watchSession();
 watchConnection();
 if (page().address) startLive();
-// When the page has settled: the browser keeps the assets, and says so itself when there is no connection.
-if ("serviceWorker" in navigator) window.addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(() => void navigator.serviceWorker.register("/sw.js").catch(() => undefined)));
+// When the page has settled: the browser keeps the assets, and says so itself when there is no connection. Not on a machine's own
+// address: a worker of a trial run would stay there for whatever is served from it next.
+if ("serviceWorker" in navigator && !/^(localhost|[\d.]+|\[.*\])$/.test(location.hostname)) window.addEventListener("load", () => (window.requestIdleCallback ?? setTimeout)(() => void navigator.serviceWorker.register("/sw.js").catch(() => undefined)));

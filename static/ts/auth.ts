@@ -1,7 +1,7 @@
 // Sign-in and first-password pages: show the password, and say when caps lock is on. Both pages work without this.
 //
-// Contract: a <button data-show="FIELD_ID" aria-pressed="false" hidden> shows or hides that field (its two names
-// in data-on / data-off); an element data-caps="FIELD_ID" with [hidden] is shown while caps lock is on in it.
+// Contract: a <button data-show="FIELD_ID" aria-pressed="false" hidden> shows or hides that field (data-on: its name
+// while the password is shown, data-off: while it is not); an element data-caps="FIELD_ID" with [hidden] is shown while caps lock is on in it.
 for (const button of document.querySelectorAll<HTMLButtonElement>("button[data-show]")) {
   const field = document.getElementById(button.dataset.show!) as HTMLInputElement;
   button.hidden = false;
@@ -9,7 +9,7 @@ for (const button of document.querySelectorAll<HTMLButtonElement>("button[data-s
     const shown = field.type === "text";
     field.type = shown ? "password" : "text";
     button.ariaPressed = String(!shown);
-    button.ariaLabel = (shown ? button.dataset.on : button.dataset.off) ?? "";
+    button.ariaLabel = (shown ? button.dataset.off : button.dataset.on) ?? "";
   };
 }
 for (const hint of document.querySelectorAll<HTMLElement>("[data-caps]")) {

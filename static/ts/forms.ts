@@ -1,11 +1,11 @@
 // Small helps in forms of the signed-in pages.
 //
 // Contract:
-//   <button data-show="FIELD_ID" aria-pressed="false" data-on="Passwort anzeigen" data-off="Passwort verbergen" hidden>   as auth.ts
+//   <button data-show="FIELD_ID" aria-pressed="false" data-on="Passwort verbergen" data-off="Passwort anzeigen" hidden>   as auth.ts
 //   <button type="button" data-copy="ID" hidden>    copies that field's value or that element's text
 //   <input … data-submit>                            a choice that sends its form by itself (its button is only for no scripts:
 //                                                    put it in <noscript>)
-//   <form data-c="confirm" data-confirm="question">  asks first (actions.ts)
+//   data-confirm="question" on a button or link      asks first (actions.ts)
 //   data-c="grip" is made by the list itself: the width of the list, kept in this browser.
 
 import { type Controller, register } from "./core";
@@ -24,7 +24,7 @@ export function startForms(): void {
       const on = field.type === "password";
       field.type = on ? "text" : "password";
       show.ariaPressed = String(on);
-      show.ariaLabel = (on ? show.dataset.off : show.dataset.on) ?? show.ariaLabel;
+      show.ariaLabel = (on ? show.dataset.on : show.dataset.off) ?? show.ariaLabel;
     }
     const copy = (e.target as Element).closest<HTMLButtonElement>("button[data-copy]");
     const from = copy && document.getElementById(copy.dataset.copy ?? "");

@@ -27,17 +27,20 @@ const KEYS: Record<string, () => void> = {
   K: () => list.step(-1, true),
   o: () => list.open(list.current()),
   x: () => { const row = list.current(); if (row) list.toggle(row); },
-  e: () => byKey("archive"),
-  "#": () => byKey("delete"),
-  Delete: () => byKey("delete"),
-  "!": () => byKey(document.querySelector("button[name=op][value=notjunk]") ? "notjunk" : "junk"),
-  s: () => byKey(starred() ? "unstar" : "star"),
-  u: () => byKey(unread() ? "read" : "unread"),
   z: () => void undo(),
   "/": () => { const field = document.getElementById("q") as HTMLInputElement | null; field?.focus(); field?.select(); },
   "?": help,
   n: () => message(1),
   p: () => message(-1),
+};
+
+const ACTS: Record<string, () => void> = {
+  e: () => { if (document.querySelector("button[name=op][value=archive]")) byKey("archive"); },
+  "#": () => byKey("delete"),
+  Delete: () => byKey("delete"),
+  "!": () => byKey(document.querySelector("button[name=op][value=notjunk]") ? "notjunk" : "junk"),
+  s: () => byKey(starred() ? "unstar" : "star"),
+  u: () => byKey(unread() ? "read" : "unread"),
 };
 
 const IN_GRID: Record<string, () => void> = {
@@ -81,6 +84,9 @@ export function handle(e: KeyboardEvent): boolean {
   const sequence = pending + e.key;
   clearTimeout(pendingTimer);
   pending = "";
+  // What acts on messages knows by itself which ones: the ticked before the open.
+  const acts = ACTS[e.key];
+  if (acts && !sequence.includes(" ") && document.getElementById("list")) { acts(); return true; }
   const button = byDataKey(sequence) ?? byDataKey(e.key);
   if (button) { button.click(); return true; }
   if (e.key === "g") {
@@ -95,7 +101,8 @@ export function handle(e: KeyboardEvent): boolean {
 }
 
 function byDataKey(key: string): HTMLElement | undefined {
-  return [...document.querySelectorAll<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)].filter(visible).at(-1);
+  const found = [...document.querySelectorAll<HTMLElement>(`[data-key="${CSS.escape(key)}"]`)].filter(visible);
+  return (list.picked.size ? found.find((node) => node.closest("[data-bar=selection]")) : undefined) ?? found.at(-1);
 }
 
 function escape(): boolean {

@@ -155,6 +155,8 @@ function count(folder: string, unread: number, role: string | undefined, shown: 
     node.hidden = shown <= 0;
     node.closest(".nv")?.classList.toggle("un", unread > 0);
   }
+  const head = document.querySelector("#list h1 small");
+  if (head && folder === list.grid()?.dataset.folder) head.textContent = unread > 0 ? t("unread-n", unread) : "";
   if (role !== "inbox") return;
   for (const badge of document.querySelectorAll<HTMLElement>("[data-badge=mail]")) {
     badge.textContent = unread > 99 ? "99+" : String(unread);

@@ -1,10 +1,10 @@
 // Moving between folders and conversations without a new page: current folder, titles, the phone's drawer.
 //
-// Contract: #list and #reader say data-title; folder links are those of app.ts; <a data-drawer href="#side"> opens the folder column
+// Contract: #list and #reader say data-title; folder links are those of app.ts; <a data-drawer href="#side"> (or a button data-do="drawer") opens the folder column
 // on a phone, <a data-search href="#q"> the search field.
 
 import { clear, closeReader, grid } from "./list";
-import { phone } from "./page";
+import { el, phone } from "./page";
 
 function follow(): void {
   const here = location.pathname.split("/");
@@ -17,7 +17,12 @@ function follow(): void {
   if (title) document.title = `${document.title.match(/^\(\d+\) /)?.[0] ?? ""}${title} – Postamt`;
 }
 
-const drawer = (open: boolean) => document.getElementById("side")?.toggleAttribute("data-open", open);
+function drawer(open: boolean): void {
+  const side = document.getElementById("side");
+  side?.toggleAttribute("data-open", open);
+  for (const button of document.querySelectorAll("[data-drawer], [data-do=drawer]")) button.ariaExpanded = String(open);
+  if (open && side && !document.querySelector(".veil")) side.after(el("div", { class: "veil" }));
+}
 
 export function startMail(): void {
   let folder = grid()?.dataset.folder;
@@ -34,7 +39,7 @@ export function startMail(): void {
   document.addEventListener("htmx:after:history:push", follow);
   document.addEventListener("click", (e) => {
     const target = e.target as Element;
-    if (target.closest("[data-drawer]")) { e.preventDefault(); drawer(true); document.querySelector<HTMLElement>("#side a")?.focus(); }
+    if (target.closest("[data-drawer], [data-do=drawer]")) { e.preventDefault(); drawer(true); document.querySelector<HTMLElement>("#folders a")?.focus(); }
     else if (target.closest(".veil, #folders a")) drawer(false);
     if (target.closest("[data-search]")) {
       e.preventDefault();

@@ -46,7 +46,7 @@ export const mailBody: Controller = (node, signal) => {
     if (inner.body) watch.observe(inner.body);
     for (const picture of inner.images) picture.addEventListener("load", fit, { signal });
     inner.addEventListener("keydown", (e) => { if (handle(e)) e.preventDefault(); }, { signal });
-    inner.addEventListener("click", () => document.querySelectorAll<HTMLDetailsElement>("details.pop-menu[open]").forEach((menu) => { menu.open = false; }), { signal });
+    inner.addEventListener("click", () => document.querySelectorAll<HTMLDetailsElement>("details[open]:has(> .menu)").forEach((menu) => { menu.open = false; }), { signal });
   };
   frame.addEventListener("load", ready, { signal });
   signal.addEventListener("abort", () => watch?.disconnect());

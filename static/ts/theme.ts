@@ -17,7 +17,7 @@ export const theme: Controller = (form, signal) => {
 
 /** <details> used as a menu: closes on Escape, on a click elsewhere and when something in it was chosen. */
 export function startMenus(): void {
-  const menus = () => document.querySelectorAll<HTMLDetailsElement>("details.pop-menu[open]");
+  const menus = () => document.querySelectorAll<HTMLDetailsElement>("details[open]:has(> .menu)");
   document.addEventListener("click", (e) => {
     for (const menu of menus()) {
       const inside = menu.contains(e.target as Node);
@@ -26,7 +26,7 @@ export function startMenus(): void {
     }
   });
   document.addEventListener("keydown", (e) => {
-    const menu = (e.target as Element).closest?.("details.pop-menu[open]") as HTMLDetailsElement | null;
+    const menu = (e.target as Element).closest?.("details[open]:has(> .menu)") as HTMLDetailsElement | null;
     if (!menu) return;
     const items = [...menu.querySelectorAll<HTMLElement>(".menu :is(a, button, summary, input, select)")].filter((i) => i.checkVisibility());
     const at = items.indexOf(document.activeElement as HTMLElement);

@@ -14,6 +14,7 @@ js-over-text = Melden Sie sich in einem neuen Fenster an. Was Sie geschrieben ha
 js-offline = Keine Verbindung. Sie lesen den zuletzt geladenen Stand.
 js-selected = %n ausgewählt
 js-unread = Ungelesen.
+js-unread-n = %n ungelesen
 js-new-one = 1 neue Nachricht
 js-new = %n neue Nachrichten
 js-prefs = Einstellungen wurden geändert.

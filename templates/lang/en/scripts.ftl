@@ -14,6 +14,7 @@ js-over-text = Sign in again in a new window. What you have written stays here.
 js-offline = No connection. You are seeing the last loaded state.
 js-selected = %n selected
 js-unread = Unread.
+js-unread-n = %n unread
 js-new-one = 1 new message
 js-new = %n new messages
 js-prefs = Settings have changed.
