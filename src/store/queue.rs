@@ -444,7 +444,7 @@ async fn insert(
                                send_after, expires_at)
          values ($1, $2, case when $3 then 'FULL' else 'HDRS' end, $4, $5, $6, $7, $8, $9,
                  now() + make_interval(secs => $10), now() + make_interval(secs => $10 + $11))
-         on conflict (account_id, client_id) where client_id is not null do nothing
+         on conflict do nothing
          returning queue_id",
     )
     .bind(account)

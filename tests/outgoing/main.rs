@@ -4,6 +4,9 @@
 mod common;
 
 mod client;
+mod delivery;
+mod dialogues;
 mod peer;
 mod queue;
+mod submit;
 mod world;
