@@ -21,7 +21,7 @@ use super::me::Me;
 use crate::model::{Flags, FolderId, ModSeq};
 use crate::service::changes::Watch;
 use crate::service::live::{Change, Changes};
-use crate::store::folder::FolderRow;
+use crate::service::mail::FolderRow;
 
 /// A comment line this often keeps proxies from closing the stream.
 const HEARTBEAT: Duration = Duration::from_secs(25);

@@ -20,7 +20,7 @@ use crate::i18n::Lang;
 use crate::i18n::dates::Dates;
 use crate::model::{AccountId, SpecialUse};
 use crate::service::App;
-use crate::store::folder::FolderRow;
+use crate::service::mail::FolderRow;
 
 /// Where the session keeps what the next page shall say.
 const FLASH: &str = "flash";

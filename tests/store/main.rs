@@ -10,3 +10,4 @@ mod hub;
 mod item;
 mod mail;
 mod queue;
+mod quota;

@@ -19,6 +19,10 @@ use crate::service::changes::Hub;
 use crate::service::notices::Notices;
 use crate::store::Store;
 
+/// Rows as the store reads them; they go through unchanged, and doors name them from here.
+pub use crate::store::folder::FolderRow;
+pub use crate::store::message::{EmailRow, MessageRow, ThreadFilter, ThreadRow, Window};
+pub use crate::store::search::FoundRow;
 pub use deliver::{Arrival, Delivered};
 pub use incoming::{Incoming, Received};
 

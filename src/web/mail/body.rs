@@ -22,9 +22,9 @@ use crate::format::html::{
 };
 use crate::format::mime::{self, Part};
 use crate::model::EmailId;
+use crate::service::mail::EmailRow;
 use crate::service::mail::Mail;
 use crate::service::mail::deliver::Facts;
-use crate::store::message::EmailRow;
 use crate::web::error::{Page, WebError};
 use crate::web::headers::{attachment, body_frame};
 use crate::web::me::Me;

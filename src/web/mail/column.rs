@@ -11,7 +11,7 @@ use crate::error::Refusal;
 use crate::format::html::visible;
 use crate::i18n::Lang;
 use crate::model::{FolderId, SpecialUse};
-use crate::store::folder::FolderRow;
+use crate::service::mail::FolderRow;
 use crate::web::error::{Page, WebError, redirect};
 use crate::web::form::Form;
 use crate::web::me::Me;

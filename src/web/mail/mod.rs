@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 
 use crate::model::{EmailId, FolderId, SpecialUse, ThreadId};
 use crate::service::App;
-use crate::store::folder::FolderRow;
+use crate::service::mail::FolderRow;
 
 /// The routes below `/mail`.
 pub fn routes() -> Router<App> {

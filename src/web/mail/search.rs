@@ -12,9 +12,9 @@ use super::view::{Ctx, Entry, ListView, Row, folder_name, person, push_head, rec
 use super::{RowId, key_of};
 use crate::format::html::visible;
 use crate::model::{EmailId, Flags, SpecialUse};
+use crate::service::mail::FolderRow;
+use crate::service::mail::FoundRow;
 use crate::service::mail::search::Search;
-use crate::store::folder::FolderRow;
-use crate::store::search::FoundRow;
 use crate::web::error::{Page, WebError};
 use crate::web::headers::{varies, wants_part};
 use crate::web::me::Me;

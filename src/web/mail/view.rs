@@ -6,8 +6,8 @@ use crate::format::html::visible;
 use crate::i18n::Lang;
 use crate::i18n::dates::{Dates, Group};
 use crate::model::{Flags, SpecialUse};
-use crate::store::folder::FolderRow;
-use crate::store::message::{ThreadFilter, ThreadRow};
+use crate::service::mail::FolderRow;
+use crate::service::mail::{ThreadFilter, ThreadRow};
 use crate::web::page::hue;
 
 use super::{RowId, key_of};
