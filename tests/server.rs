@@ -3,85 +3,17 @@
 mod common;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use common::TestDb;
+use common::server::{TestServer, settings, tls};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use postamt::config::{Config, Secret};
-use postamt::net::outbound::{Demand, connector};
-use postamt::server::{self, Running, StartError};
-use rustls::pki_types::ServerName;
+use postamt::server::{self, StartError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-
-/// A program on a database of its own, with its data folder.
-struct Program {
-    _db: TestDb,
-    folder: PathBuf,
-    running: Option<Running>,
-}
-
-impl Program {
-    async fn start(change: impl FnOnce(&mut Config)) -> Self {
-        let db = TestDb::new().await;
-        let folder =
-            std::env::temp_dir().join(format!("postamt-server-{:x}", rand::random::<u64>()));
-        let mut config = config(&db, &folder);
-        change(&mut config);
-        let running = server::start(config).await.unwrap();
-        Self {
-            _db: db,
-            folder,
-            running: Some(running),
-        }
-    }
-
-    fn running(&self) -> &Running {
-        self.running.as_ref().unwrap()
-    }
-
-    fn https(&self) -> SocketAddr {
-        self.running().addresses().https[0]
-    }
-
-    async fn stop(mut self) {
-        self.running.take().unwrap().stop().await;
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.folder).ok();
-    }
-}
-
-fn config(db: &TestDb, folder: &std::path::Path) -> Config {
-    let mut config = Config::on_free_ports(folder);
-    config.database.url = Some(Secret::new(db.url()));
-    // The cluster of the tests trades durability for speed.
-    config.database.allow_unsafe = true;
-    config.server.stop_timeout = Duration::from_secs(5);
-    config
-}
-
-async fn tls(address: SocketAddr, alpn: &[u8]) -> TlsStream<TcpStream> {
-    let (any, _) = connector(Demand::Any).unwrap();
-    let mut config = (**any.config()).clone();
-    config.alpn_protocols = vec![alpn.to_vec()];
-    let stream = TcpStream::connect(address).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-        .unwrap()
-}
 
 async fn text(response: Response<hyper::body::Incoming>) -> String {
     let body = response.into_body().collect().await.unwrap().to_bytes();
@@ -106,7 +38,7 @@ async fn plain(address: SocketAddr, request: &str) -> String {
 
 #[tokio::test]
 async fn health_is_answered_over_both_http_versions() {
-    let program = Program::start(|_| {}).await;
+    let program = TestServer::start().await;
     let io = TokioIo::new(tls(program.https(), b"http/1.1").await);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
     tokio::spawn(connection);
@@ -132,8 +64,9 @@ async fn health_is_answered_over_both_http_versions() {
 #[tokio::test]
 async fn the_http_port_only_leads_to_https() {
     let program =
-        Program::start(|config| config.server.hostname = "mail.example.org".to_owned()).await;
-    let http = program.running().addresses().http[0];
+        TestServer::start_with(|config| config.server.hostname = "mail.example.org".to_owned())
+            .await;
+    let http = program.addresses().http[0];
     let https = program.https().port();
     for (host, expected) in [
         ("localhost", "localhost"),
@@ -158,8 +91,8 @@ async fn the_http_port_only_leads_to_https() {
 
 #[tokio::test]
 async fn counters_are_shown_on_loopback() {
-    let program = Program::start(|_| {}).await;
-    let metrics = program.running().addresses().metrics[0];
+    let program = TestServer::start().await;
+    let metrics = program.addresses().metrics[0];
     let said = plain(
         metrics,
         "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
@@ -175,7 +108,7 @@ async fn counters_are_shown_on_loopback() {
 
 #[tokio::test]
 async fn broken_and_oversized_requests_are_refused() {
-    let program = Program::start(|_| {}).await;
+    let program = TestServer::start().await;
     let long = "x".repeat(9_000);
     let many = "a: b\r\n".repeat(150);
     for (request, status) in [
@@ -221,7 +154,7 @@ async fn broken_and_oversized_requests_are_refused() {
 
 #[tokio::test]
 async fn slow_and_idle_clients_are_left() {
-    let program = Program::start(|config| {
+    let program = TestServer::start_with(|config| {
         config.web.header_timeout = Duration::from_millis(200);
         config.web.idle_timeout = Duration::from_millis(200);
     })
@@ -245,7 +178,7 @@ async fn slow_and_idle_clients_are_left() {
 
 #[tokio::test]
 async fn a_stop_ends_idle_connections_and_frees_the_ports() {
-    let program = Program::start(|_| {}).await;
+    let program = TestServer::start().await;
     let https = program.https();
     let mut idle = tls(https, b"http/1.1").await;
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -260,9 +193,9 @@ async fn a_stop_ends_idle_connections_and_frees_the_ports() {
 
 #[tokio::test]
 async fn a_taken_port_and_an_unsafe_database_are_refused_by_name() {
-    let program = Program::start(|_| {}).await;
+    let program = TestServer::start().await;
     let db = TestDb::new().await;
-    let mut config = config(&db, &program.folder);
+    let mut config = settings(&db, &program.folder);
     config.web.listen = vec![program.https()];
     let Err(refused) = server::start(config.clone()).await else {
         panic!("the port is taken")

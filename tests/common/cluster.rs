@@ -8,6 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use postamt::store::{OpenOptions, SessionLimits, Store};
@@ -33,8 +34,14 @@ enum Job {
 }
 
 static CLUSTER: OnceLock<TestCluster> = OnceLock::new();
+static DURABLE: AtomicBool = AtomicBool::new(false);
 
 impl TestCluster {
+    /// For benches, before the first use: commits are flushed, and the data lies in `/var/tmp`, which is on a disk.
+    pub fn make_durable() {
+        DURABLE.store(true, Ordering::Relaxed);
+    }
+
     /// The cluster; the first caller starts it.
     pub fn get() -> &'static Self {
         CLUSTER.get_or_init(Self::start)
@@ -63,8 +70,9 @@ impl TestCluster {
     }
 
     fn start() -> Self {
-        let folder = std::path::absolute(format!("/tmp/postamt-test-{:x}", rand::random::<u64>()))
-            .expect("a path below /tmp");
+        let durable = DURABLE.load(Ordering::Relaxed);
+        let above = if durable { "/var/tmp" } else { "/tmp" };
+        let folder = PathBuf::from(format!("{above}/postamt-test-{:x}", rand::random::<u64>()));
         let mut shell = Command::new("sh");
         shell
             .arg("-c")
@@ -73,6 +81,7 @@ impl TestCluster {
             .arg(&folder)
             .arg(programs())
             .arg(ROLE)
+            .arg(if durable { "on" } else { "off" })
             .current_dir("/tmp")
             .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::piped())
@@ -182,7 +191,7 @@ fn id_of_postgres(what: &str) -> u32 {
         .expect("a user named postgres")
 }
 
-/// `$1` the folder, `$2` the programs, `$3` the superuser. Says `ready`, lives until its standard input ends.
+/// `$1` the folder, `$2` the programs, `$3` the superuser, `$4` whether commits are flushed. Says `ready`, lives until its standard input ends.
 const SCRIPT: &str = r#"
 trap '' INT TERM HUP
 folder=$1 bin=$2
@@ -191,7 +200,7 @@ mkdir "$folder" || exit 1
 "$bin/initdb" --no-sync --auth=trust --encoding=UTF8 --locale=C.UTF-8 --username="$3" -D "$folder/data" \
     >"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
 "$bin/postgres" -D "$folder/data" -c listen_addresses= -c unix_socket_directories="$folder" -c max_connections=500 \
-    -c fsync=off -c full_page_writes=off -c shared_buffers=32MB -c max_wal_size=256MB -c autovacuum_naptime=5s \
+    -c fsync="$4" -c full_page_writes="$4" -c shared_buffers=64MB -c max_wal_size=512MB -c autovacuum_naptime=5s \
     </dev/null >>"$folder/log" 2>&1 &
 server=$!
 until "$bin/pg_isready" -q -h "$folder" -d postgres -U "$3"; do

@@ -12,6 +12,8 @@
 //! * `TestDb` costs some 50 ms: `create database .. template ..` in a private `PostgreSQL` cluster that the first test of a
 //!   test program starts and that dies with the program, however it ends (`cluster.rs`). Tests run side by side, each on
 //!   its own database. `fsync` is off there: tests of what survives a crash start a cluster of their own.
+//! * `TestServer::start()` (`server.rs`) is the whole program in this process, every door on a free port; `smtp.rs` has the
+//!   SMTP doors alone with a scripted client, `people.rs` accounts with passwords and attempts to sign in.
 //! * `fixtures.rs` makes accounts, letters and items in the shape the write path takes, without parsing.
 //! * Raw SQL in a test is for looking at the truth, never for changing what the write path keeps.
 
@@ -23,6 +25,7 @@
 pub mod cluster;
 pub mod fixtures;
 pub mod people;
+pub mod server;
 pub mod smtp;
 
 use postamt::model::AccountId;

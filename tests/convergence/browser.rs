@@ -10,7 +10,7 @@ use postamt::store::changes::{AccountChanges, ChangesError};
 use postamt::store::message::{ThreadFilter, Window};
 use rand::rngs::StdRng;
 
-use crate::truth::{Truth, differ};
+use crate::truth::{Listed, Truth, differ};
 use crate::{Client, World};
 
 pub struct Browser {
@@ -21,7 +21,7 @@ pub struct Browser {
     /// The last event's id; none before the page was loaded.
     seen: Option<ModSeq>,
     folders: BTreeMap<i64, (String, i64, i64, i64)>,
-    lists: BTreeMap<i64, BTreeSet<(i64, i64, i32, i32, i32)>>,
+    lists: BTreeMap<i64, BTreeSet<Listed>>,
     collections: BTreeSet<i64>,
     reloads: u32,
 }
@@ -89,7 +89,7 @@ impl Browser {
         self.seen = Some(changes.upto);
     }
 
-    async fn list(&self, folder: FolderId) -> BTreeSet<(i64, i64, i32, i32, i32)> {
+    async fn list(&self, folder: FolderId) -> BTreeSet<Listed> {
         let all = ThreadFilter::default();
         self.store
             .thread_window(self.account, folder, all, Window::Top, 10_000)

@@ -52,13 +52,12 @@ impl SyncCollection {
     /// One REPORT; says whether more is waiting.
     async fn report(&mut self, collection: CollectionId, limit: i64) -> bool {
         let cache = self.collections.get_mut(&collection.0).unwrap();
-        let since = match cache.token {
-            Some(token) => token,
-            None => {
-                cache.filling = true;
-                cache.items.clear();
-                SyncPoint::full(self.store.modseq(self.account).await.unwrap())
-            }
+        let since = if let Some(token) = cache.token {
+            token
+        } else {
+            cache.filling = true;
+            cache.items.clear();
+            SyncPoint::full(self.store.modseq(self.account).await.unwrap())
         };
         match self
             .store

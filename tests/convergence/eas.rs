@@ -467,7 +467,7 @@ impl Device {
                     held.objects.insert(id, content);
                 }
                 Command::Delete(first, last) => {
-                    held.objects.retain(|id, _| *id < first || *id > last)
+                    held.objects.retain(|id, _| *id < first || *id > last);
                 }
             }
         }

@@ -12,6 +12,9 @@ use crate::common::TestDb;
 /// A message as a client holds it: (email, flags, change number).
 pub type Held = (i64, i32, i64);
 
+/// A row of a conversation list: (thread, newest UID, messages, unseen, starred).
+pub type Listed = (i64, i64, i32, i32, i32);
+
 /// Everything a client may hold.
 pub struct Truth {
     pub modseq: i64,
@@ -19,8 +22,8 @@ pub struct Truth {
     pub folders: BTreeMap<i64, (String, i64, i64, i64)>,
     /// Folder id -> UID -> message.
     pub messages: BTreeMap<i64, BTreeMap<i64, Held>>,
-    /// Folder id -> (thread, newest UID, messages, unseen, starred).
-    pub threads: BTreeMap<i64, BTreeSet<(i64, i64, i32, i32, i32)>>,
+    /// Folder id -> conversations.
+    pub threads: BTreeMap<i64, BTreeSet<Listed>>,
     /// Collection id -> href -> (item id, change number).
     pub items: BTreeMap<i64, BTreeMap<String, (i64, i64)>>,
 }

@@ -224,7 +224,7 @@ impl Writer {
         // Also long past, so that a later edit makes a new object of it.
         item.last_ends_at = match self.rng.random_range(0..3) {
             0 => None,
-            1 => Some(OffsetDateTime::now_utc() - Duration::from_secs(86_400 * 20)),
+            1 => Some(OffsetDateTime::now_utc() - Duration::from_hours(20 * 24)),
             _ => Some(OffsetDateTime::now_utc()),
         };
         let when = match self.rng.random_range(0..6) {

@@ -154,7 +154,7 @@ async fn a_listener_that_lost_its_connection_looks_when_it_is_back() {
     let db = TestDb::new().await;
     let anna = db.account("anna@x.test", 1 << 20).await;
     let timing = Timing {
-        poll: Duration::from_secs(3600),
+        poll: Duration::from_hours(1),
         reconnect: Duration::from_millis(10),
         ..Timing::default()
     };

@@ -1,4 +1,4 @@
-//! Collections and items: ids, ETags, preconditions, charges, moves.
+//! Collections and items: ids, `ETag`s, preconditions, charges, moves.
 
 use postamt::error::Refusal;
 use postamt::model::{Charge, CollectionId, CollectionKind, ItemId};
