@@ -38,7 +38,8 @@ export const mailBody: Controller = (node, signal) => {
       // The body's own height: the root's is never below the frame's, so a frame could only grow.
       const high = Math.max(inner.body?.scrollHeight ?? 0, Math.ceil(inner.body?.getBoundingClientRect().bottom ?? 0) + 8);
       const wide = root.scrollWidth > root.clientWidth ? 18 : 0;
-      frame.style.height = `${Math.min(high + wide, 200_000)}px`;
+      const own = getComputedStyle(frame);
+      frame.style.height = `${Math.min(high + wide + parseFloat(own.paddingTop) + parseFloat(own.paddingBottom), 200_000)}px`;
     };
     fit();
     watch?.disconnect();
