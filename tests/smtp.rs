@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use common::smtp::{Client, Server};
@@ -164,7 +165,7 @@ async fn a_large_message_is_stored_octet_for_octet() {
     open(&mut client, &["anna@x.test"]).await;
     let mut body = String::from("Subject: large\r\n\r\n");
     for n in 0..30_000 {
-        body.push_str(&format!(".line {n} of a large message, dots in front\r\n"));
+        writeln!(body, ".line {n} of a large message, dots in front\r").unwrap();
     }
     client
         .send(&postamt::smtp::data::stuff(body.as_bytes()))

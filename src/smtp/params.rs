@@ -342,7 +342,17 @@ pub fn xtext(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'!'..=b'~' if !matches!(byte, b'+' | b'=') => out.push(char::from(byte)),
-            _ => out.push_str(&format!("+{byte:02X}")),
+            _ => {
+                let digit = |n: u8| {
+                    char::from(
+                        b"0123456789ABCDEF"
+                            .get(usize::from(n))
+                            .copied()
+                            .unwrap_or(b'0'),
+                    )
+                };
+                out.extend(['+', digit(byte >> 4), digit(byte & 15)]);
+            }
         }
     }
     out

@@ -128,10 +128,7 @@ impl Server {
             "smtps" => self.smtps,
             other => panic!("no door {other}"),
         };
-        let stream = TcpStream::connect(address).await.unwrap();
-        let mut client = Client {
-            wire: Some(Wire::new(Stream::Plain(stream), PATIENCE)),
-        };
+        let mut client = Client::to(address).await.unwrap();
         if door == "smtps" {
             client.start_tls().await;
         }
@@ -235,7 +232,7 @@ impl Names for NoNetwork {
 }
 
 /// The users that every dialogue may speak of.
-async fn populate(app: &App) {
+pub async fn populate(app: &App) {
     let host = Actor::command_line();
     for domain in ["x.test", "any.test"] {
         app.accounts.create_domain(&host, domain).await.unwrap();
@@ -299,6 +296,14 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client of a server that listens there.
+    pub async fn to(address: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        Ok(Self {
+            wire: Some(Wire::new(Stream::Plain(stream), PATIENCE)),
+        })
+    }
+
     /// Sends octets as they are; a server that has closed is noticed by the next reply.
     pub async fn send(&mut self, octets: &[u8]) {
         drop(self.wire().send(octets).await);
