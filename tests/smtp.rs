@@ -6,7 +6,10 @@ mod common;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use common::smtp::{Client, Server};
+use common::smtp::{Client, PASSWORD, Server};
+use postamt::service::accounts::admin::Actor;
+use postamt::smtp::sasl::encode_base64;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Sends a line and gives back the code and text of the answer.
 async fn say(client: &mut Client, line: &str) -> String {
@@ -211,4 +214,116 @@ async fn ten_clients_at_once() {
     futures_util::future::join_all(deliveries).await;
     assert_eq!(server.inbox("anna", &mark).await.len(), 50);
     assert_eq!(server.inbox("bob", &mark).await.len(), 50);
+}
+
+/// Signs anna in on the door with TLS first.
+async fn signed_in(server: &Server) -> Client {
+    let mut client = server.connect("smtps").await;
+    assert!(hear(&mut client).await.starts_with("220 "));
+    assert!(
+        say(&mut client, "EHLO client.example")
+            .await
+            .starts_with("250 ")
+    );
+    let secret = encode_base64(format!("\0anna@x.test\0{PASSWORD}").as_bytes());
+    assert!(
+        say(&mut client, &format!("AUTH PLAIN {secret}"))
+            .await
+            .starts_with("235 ")
+    );
+    client
+}
+
+#[tokio::test]
+async fn s24_a_changed_password_ends_the_connection() {
+    let server = Server::start(Vec::new()).await;
+    let mut client = signed_in(&server).await;
+    let anna = server
+        .app
+        .accounts
+        .account_by_name("anna@x.test")
+        .await
+        .unwrap();
+    let host = Actor::command_line();
+    server
+        .app
+        .accounts
+        .set_password(&host, anna.account_id, None)
+        .await
+        .unwrap();
+    let answer = hear(&mut client).await;
+    assert!(answer.starts_with("421 4.7.0 "), "{answer}");
+    client.expect_close().await.unwrap();
+}
+
+/// RFC 3461: what the sender asked for is kept for the worker, as it was written.
+#[tokio::test]
+async fn dsn_parameters_reach_the_queue() {
+    let server = Server::start(Vec::new()).await;
+    let mut client = signed_in(&server).await;
+    for line in [
+        "MAIL FROM:<anna@x.test> RET=FULL ENVID=a+2Bb",
+        "RCPT TO:<you@away.example> NOTIFY=success,DELAY ORCPT=rfc822;You+2B@away.example",
+        "RCPT TO:<none@away.example> NOTIFY=NEVER",
+        "RCPT TO:<plain@away.example>",
+    ] {
+        assert!(say(&mut client, line).await.starts_with("250 "), "{line}");
+    }
+    assert!(say(&mut client, "DATA").await.starts_with("354 "));
+    client
+        .send(b"From: anna@x.test\r\nSubject: notices\r\n\r\n.\r\n")
+        .await;
+    assert!(hear(&mut client).await.starts_with("250 2.6.0 "));
+    let (ret, envid): (String, String) = sqlx::query_as("select ret, env_id from outbound")
+        .fetch_one(&server.db.pool)
+        .await
+        .unwrap();
+    assert_eq!((ret.as_str(), envid.as_str()), ("FULL", "a+2Bb"));
+    let rows: Vec<(String, Vec<String>, Option<String>)> =
+        sqlx::query_as("select address, notify, orcpt from outbound_recipient order by address")
+            .fetch_all(&server.db.pool)
+            .await
+            .unwrap();
+    let notify: Vec<String> = rows.iter().map(|(_, notify, _)| notify.join(",")).collect();
+    assert_eq!(notify, ["NEVER", "", "SUCCESS,DELAY"]);
+    assert_eq!(rows[2].2.as_deref(), Some("rfc822;You+2B@away.example"));
+}
+
+/// S-14: 1,000 idle connections under TLS cost under 100 KB each, both ends of them counted here, and the door
+/// still answers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s14_a_thousand_idle_connections() {
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: most,
+            maximum: most,
+        },
+    )
+    .unwrap();
+    let server = Server::start_with(Vec::new(), |config| {
+        config.smtp.connections = 2_000;
+        config.smtp.connections_per_source = 2_000;
+    })
+    .await;
+    drop(server.connect("smtps").await);
+    let before = resident_bytes();
+    let mut idle = Vec::new();
+    for _ in 0..1_000 {
+        let mut client = server.connect("smtps").await;
+        assert!(hear(&mut client).await.starts_with("220 "));
+        idle.push(client);
+    }
+    let each = resident_bytes().saturating_sub(before) / 1_000;
+    assert!(each < 100_000, "{each} octets");
+    assert!(say(&mut idle[500], "NOOP").await.starts_with("250 "));
+    let mut fresh = server.connect("mx").await;
+    open(&mut fresh, &["anna@x.test"]).await;
+}
+
+/// What this process holds in memory.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
 }
