@@ -43,12 +43,14 @@ pub struct BodyQuery {
     dark: String,
     /// A file is to be looked at, not saved.
     view: String,
+    /// Nothing is folded, for paper.
+    open: String,
 }
 
 /// `GET /mail/m/{id}/body`: the document in the body frame.
 pub async fn frame(me: Me, Path(id): Path<EmailId>, Query(query): Query<BodyQuery>) -> Page {
     let email = me.app.mail.email(me.account, id).await?;
-    let html = body_document(&me, &email, query.all == "1", query.dark == "1").await?;
+    let html = body_document(&me, &email, &query).await?;
     Ok((body_frame(), Html(html)).into_response())
 }
 
@@ -56,12 +58,8 @@ pub async fn frame(me: Me, Path(id): Path<EmailId>, Query(query): Query<BodyQuer
 ///
 /// # Errors
 /// [`WebError`].
-async fn body_document(
-    me: &Me,
-    email: &EmailRow,
-    whole: bool,
-    is_dark: bool,
-) -> Result<String, WebError> {
+async fn body_document(me: &Me, email: &EmailRow, query: &BodyQuery) -> Result<String, WebError> {
+    let (whole, is_dark) = (query.all == "1", query.dark == "1");
     let shown = me.app.mail.shown_body(me.account, email, whole).await?;
     let parts = Mail::parts(&email.parts)?;
     let (id, lang) = (email.email_id, me.lang);
@@ -77,6 +75,9 @@ async fn body_document(
         empty: lang.t("body-empty"),
     };
     let lang_tag = lang.as_str();
+    let fold = query.open != "1";
+    // What a forwarded message quotes is what it is about.
+    let fold_html = fold && !is_forward(&email.subject);
     // Cleaning is heavy on large bodies: off the threads that serve everybody else.
     tokio::task::spawn_blocking(move || {
         let frame = FrameOptions {
@@ -95,6 +96,7 @@ async fn body_document(
                     crate::service::mail::read::SHOWN_TEXT
                 },
                 link_warning: &words.link_warning,
+                fold_label: if fold_html { &words.fold } else { "" },
                 ..CleanOptions::new(Purpose::Read)
             };
             let cleaned = html::clean(source, &options);
@@ -109,13 +111,24 @@ async fn body_document(
         let options = TextOptions {
             flowed: shown.is_flowed,
             delsp: false,
-            fold: true,
+            fold,
             fold_label: &words.fold,
         };
         text_document(&text, &options, &frame)
     })
     .await
     .map_err(|_| Refusal::Internal("cleaning panicked").into())
+}
+
+/// Whether a subject says, in the ways of the common programs, that the message is forwarded.
+fn is_forward(subject: &str) -> bool {
+    const MARKS: &[&str] = &[
+        "fwd", "fw", "wg", "wtrlt", "tr", "rv", "vb", "doorst", "enc", "pd",
+    ];
+    subject
+        .trim_start()
+        .split_once(':')
+        .is_some_and(|(mark, _)| MARKS.contains(&mark.trim().to_lowercase().as_str()))
 }
 
 struct Words {
@@ -263,7 +276,7 @@ pub async fn print(me: Me, Path(id): Path<EmailId>) -> Page {
         },
         subject: subject(me.lang, &email.subject),
         lines,
-        body: format!("/mail/m/{id}/body?all=1"),
+        body: format!("/mail/m/{id}/body?all=1&open=1"),
         body_title: c.lang.t("reader"),
         files: mime::attachments(&parts)
             .into_iter()
@@ -372,6 +385,16 @@ mod tests {
         assert_eq!(got[1], "a (2).pdf");
         assert!(!got[2].contains('/') && got[2] != got[0]);
         assert_eq!(got[3], "b");
+    }
+
+    #[test]
+    fn a_forward_is_told_by_its_subject() {
+        for subject in ["Fwd: x", "WG: Re: x", " fw : x"] {
+            assert!(is_forward(subject), "{subject}");
+        }
+        for subject in ["Re: Fwd: x", "AW: x", "x", "Wgs: x"] {
+            assert!(!is_forward(subject), "{subject}");
+        }
     }
 
     #[test]

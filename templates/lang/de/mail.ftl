@@ -57,7 +57,7 @@ body-cut = Die Nachricht ist sehr lang. Hier endet der gezeigte Teil.
 body-cut-all = Alles anzeigen
 body-empty = Diese Nachricht hat keinen Text.
 body-link-warning = führt zu { "{host}" }
-body-quote = Zitat
+body-quote = Frühere Nachrichten anzeigen
 
 # Getan
 done-read =

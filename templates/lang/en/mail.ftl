@@ -57,7 +57,7 @@ body-cut = The message is very long. This is the end of the part shown.
 body-cut-all = Show everything
 body-empty = This message has no text.
 body-link-warning = leads to { "{host}" }
-body-quote = Quote
+body-quote = Show earlier messages
 
 # Done
 done-read =
