@@ -9,4 +9,5 @@ mod dialogues;
 mod peer;
 mod queue;
 mod submit;
+mod whole;
 mod world;
