@@ -1,9 +1,11 @@
 //! What the commands do: each opens the database, makes one call of a service, and prints its answer.
 
 mod accounts;
+mod queue;
 mod serve;
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,7 +15,7 @@ use postamt::config::{Config, LogFormat};
 use postamt::error::Refusal;
 use postamt::server::database::{Database, For};
 use postamt::server::init_log;
-use postamt::service::{App, check};
+use postamt::service::{App, check, demo};
 use zeroize::Zeroizing;
 
 use super::{Cli, Command};
@@ -48,7 +50,9 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
                 Command::Domain(command) => accounts::domain(app, command).await,
                 Command::Account(command) => accounts::account(app, command).await,
                 Command::Alias(command) => accounts::alias(app, command).await,
+                Command::Queue(command) => queue::queue(app, command).await,
                 Command::Check => check(app).await,
+                Command::Demo => demo(app).await,
                 Command::Serve | Command::Migrate => Ok(ExitCode::SUCCESS),
             })
             .await
@@ -86,6 +90,37 @@ async fn check(app: &App) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+async fn demo(app: &App) -> anyhow::Result<ExitCode> {
+    let letters = demo::prepare(app).await?;
+    if letters > 0 {
+        println!("{} has two mailboxes with {letters} letters.", demo::DOMAIN);
+    }
+    let config = &app.config;
+    let port = |addresses: &[SocketAddr]| addresses.first().map_or(0, SocketAddr::port);
+    println!();
+    println!(
+        "  Web         https://localhost:{}",
+        port(&config.web.listen)
+    );
+    for person in demo::PEOPLE {
+        println!("  Sign in     {}  {}", person.address, person.password);
+    }
+    println!(
+        "  SMTP        localhost:{} (mail for {})",
+        port(&config.smtp.listen),
+        demo::DOMAIN
+    );
+    println!(
+        "  Submission  localhost:{} (STARTTLS), localhost:{} (TLS)",
+        port(&config.submission.listen),
+        port(&config.submission.listen_tls)
+    );
+    println!();
+    println!("The certificate is self-signed: the browser asks once.");
+    println!();
+    Ok(ExitCode::SUCCESS)
 }
 
 /// A quota as the operator writes it.

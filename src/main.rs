@@ -1,4 +1,4 @@
-//! The command line: `postamt serve | domain | account | alias | migrate | check`.
+//! The command line: `postamt serve | domain | account | alias | queue | migrate | check | demo`.
 //!
 //! A command beside a running server works on its database; without one it starts the private cluster for its own
 //! run. What a command answers goes to standard output, what it logs and why it fails to standard error.
@@ -44,10 +44,15 @@ enum Command {
     /// Addresses that lead to mailboxes or to other hosts
     #[command(subcommand)]
     Alias(Alias),
+    /// Mail on its way out
+    #[command(subcommand)]
+    Queue(Queue),
     /// Bring the database schema up to date and end
     Migrate,
     /// Prove that every counter, hash and audit row is what it must be
     Check,
+    /// Create the domain demo.test with two mailboxes and sample mail, and print how to sign in
+    Demo,
 }
 
 #[derive(Debug, Subcommand)]
@@ -181,6 +186,26 @@ enum Alias {
     Remove {
         /// The address
         address: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Queue {
+    /// Show what waits
+    List {
+        /// Also what came to its end: the delivery log
+        #[arg(long)]
+        all: bool,
+    },
+    /// Try again now
+    Retry {
+        /// One message; without it all
+        id: Option<i64>,
+    },
+    /// Give a message up without telling its sender
+    Drop {
+        /// The message
+        id: i64,
     },
 }
 

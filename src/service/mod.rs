@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod changes;
 pub mod check;
+pub mod demo;
 pub mod live;
 pub mod mail;
 pub mod notices;
