@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod changes;
 pub mod check;
 pub mod demo;
+pub mod drafts;
 pub mod live;
 pub mod mail;
 pub mod notices;
@@ -90,6 +91,7 @@ impl App {
     pub fn start(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         let (hub, token) = (self.changes.clone(), stop.clone());
         tasks.spawn(async move { hub.run(token).await });
+        tasks.spawn(drafts::run(self.clone(), stop.clone()));
         let waiting = self
             .notices
             .lock()

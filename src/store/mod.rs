@@ -22,6 +22,7 @@ pub mod cluster;
 pub mod collection;
 pub mod credential;
 pub mod domain;
+pub mod draft;
 pub mod folder;
 pub mod health;
 pub mod item;

@@ -240,6 +240,15 @@ impl Mail {
             .take_undo(account, token)
             .await?
             .ok_or(Refusal::NotFound)?;
+        self.take_back(account, value).await
+    }
+
+    /// Takes back what an undo's description says.
+    pub(crate) async fn take_back(
+        &self,
+        account: AccountId,
+        value: serde_json::Value,
+    ) -> Result<Done, Refusal> {
         let undo: Undo = serde_json::from_value(value).map_err(|_| Refusal::NotFound)?;
         let steps = match undo {
             Undo::Many(steps) => steps,

@@ -34,6 +34,7 @@ pub struct Incoming {
     stored_hash: Context,
     data_hash: Context,
     permit: Option<OwnedSemaphorePermit>,
+    keeps_bcc: bool,
 }
 
 /// A message whose end was seen: stored in memory or spool, parsed once.
@@ -76,6 +77,7 @@ impl Mail {
             stored_hash: Context::new(&SHA256),
             data_hash: Context::new(&SHA256),
             permit: Some(permit),
+            keeps_bcc: false,
         })
     }
 
@@ -162,6 +164,13 @@ impl Mail {
 }
 
 impl Incoming {
+    /// Leaves `Bcc` in the header: a draft or the copy in Sent is the author's own.
+    #[must_use]
+    pub fn keeping_bcc(mut self) -> Self {
+        self.keeps_bcc = true;
+        self
+    }
+
     /// Takes the next bytes of the message, already freed of transport (dots undone).
     ///
     /// # Errors
@@ -191,7 +200,7 @@ impl Incoming {
         };
         let trace = std::mem::take(&mut self.trace);
         self.store_bytes(&trace).await?;
-        let kept = without_envelope_fields(&header);
+        let kept = without_envelope_fields(&header, self.keeps_bcc);
         self.store_bytes(&kept).await
     }
 
@@ -290,13 +299,14 @@ fn prepare(raw: &[u8], now: time::OffsetDateTime) -> (NewEmail, mime::Parsed) {
 
 /// The header block without the fields that only an envelope may hold (security.md 9): they would show a reader what the
 /// sender hid, or pretend to be ours.
-fn without_envelope_fields(header: &[u8]) -> Vec<u8> {
+fn without_envelope_fields(header: &[u8], keeps_bcc: bool) -> Vec<u8> {
     let block = header_block(header, 0);
     let mut kept = Vec::with_capacity(header.len());
     let mut from = 0;
     for (at, field) in block.fields.iter().enumerate() {
         let name = field.name(header).to_ascii_lowercase();
-        let is_ours = ENVELOPE_FIELDS.iter().any(|f| f.as_bytes() == name)
+        let is_ours = (ENVELOPE_FIELDS.iter().any(|f| f.as_bytes() == name)
+            && !(keeps_bcc && name == b"bcc"))
             || name.starts_with(b"x-envelope-");
         if is_ours {
             kept.extend_from_slice(header.get(from..field.start).unwrap_or_default());
@@ -356,11 +366,11 @@ mod tests {
     fn envelope_fields_go_and_nothing_else() {
         let header = b"Return-Path: <a@b>\r\nFrom: x\r\nBCC: secret@x,\r\n other@y\r\nX-Envelope-To: z\r\nSubject: Bcc: no\r\n\r\nBcc: body";
         assert_eq!(
-            String::from_utf8(without_envelope_fields(header)).unwrap(),
+            String::from_utf8(without_envelope_fields(header, false)).unwrap(),
             "From: x\r\nSubject: Bcc: no\r\n\r\nBcc: body"
         );
         assert_eq!(
-            without_envelope_fields(b"no header at all"),
+            without_envelope_fields(b"no header at all", false),
             b"no header at all"
         );
     }

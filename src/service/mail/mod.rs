@@ -15,9 +15,11 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
+use crate::model::AccountId;
 use crate::service::changes::Hub;
-use crate::service::notices::Notices;
+use crate::service::notices::{Notice, Notices};
 use crate::store::Store;
+use crate::store::account::Locked;
 
 /// Rows as the store reads them; they go through unchanged, and doors name them from here.
 pub use crate::store::folder::FolderRow;
@@ -51,6 +53,11 @@ impl Mail {
             notices,
             budget: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
         }
+    }
+
+    /// Tells the owner when a write has crossed a mark of the quota.
+    pub(crate) fn look(&self, account: AccountId, usage: Locked) {
+        self.notices.look(Notice::after_write(account, usage));
     }
 
     /// The permits a buffer of `bytes` needs; never more than the whole budget, or it would wait for ever.
