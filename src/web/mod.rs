@@ -2,6 +2,7 @@
 
 pub mod assets;
 mod auth;
+mod compose;
 mod error;
 mod form;
 pub mod headers;

@@ -501,19 +501,25 @@ impl Toast {
     /// The value of `HX-Trigger` that shows this toast in a page that is already there.
     #[must_use]
     pub fn trigger(&self) -> String {
-        // Header values are ASCII: everything else is written as \uXXXX.
-        let mut out = String::new();
-        for c in json!({ "toast": self }).to_string().chars() {
-            if c.is_ascii() {
-                out.push(c);
-            } else {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
+        header_json(&json!({ "toast": self }))
+    }
+}
+
+/// JSON as a header may carry it.
+#[must_use]
+pub fn header_json(value: &serde_json::Value) -> String {
+    // Header values are ASCII: everything else is written as \uXXXX.
+    let mut out = String::new();
+    for c in value.to_string().chars() {
+        if c.is_ascii() {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
             }
         }
-        out
     }
+    out
 }
 
 /// The search field of the top bar: a plain `GET` form with `q`.

@@ -14,7 +14,7 @@ use tower_http::compression::CompressionLayer;
 use super::error::{LANG, WebError, redirect};
 use super::headers::{self, Policy};
 use super::me::Signed;
-use super::{assets, auth, help, live, mail, pwa, settings};
+use super::{assets, auth, compose, help, live, mail, pwa, settings};
 use crate::error::Refusal;
 use crate::i18n::Lang;
 use crate::service::App;
@@ -22,6 +22,10 @@ use crate::service::App;
 /// The browser's door. The caller wraps it in TLS and gives it the peer's address.
 pub fn router(app: App) -> Router {
     let policy = Policy::default();
+    // A whole message and the form around it.
+    let largest = usize::try_from(app.config.smtp.message_size)
+        .unwrap_or(usize::MAX)
+        .saturating_add(app.config.web.compose_body);
     Router::new()
         .route("/", get(|| async { redirect("/mail/inbox") }))
         .route("/events", get(live::events))
@@ -34,6 +38,7 @@ pub fn router(app: App) -> Router {
             get(auth::first_page).post(auth::first_change),
         )
         .merge(mail::routes())
+        .merge(compose::routes(largest))
         .merge(help::routes())
         .merge(pwa::routes())
         .merge(settings::routes())

@@ -5,7 +5,9 @@
 // server, the first POST creates the draft. The block `compose` is exactly:
 //   <section class="comp" role="dialog" aria-label="Neue Nachricht" id="d-{draft}" data-c="compose" data-draft="{draft}">
 //   <form method="post" action="/mail/draft/{draft}/send" enctype="multipart/form-data"> {token}
-//     <input type="hidden" name="rev" value="{revision, 0 = not stored yet}"> <input type="hidden" name="reply|forward" …>
+//     <input type="hidden" name="rev" value="{revision, 0 = not stored yet}"> <input type="hidden" name="page" value="{random}">
+//     (tells this page's own savings from somebody else's) <input type="hidden" name="sure" value="{1: send without asking}">
+//     <input type="hidden" name="reply|forward" …>
 //     <div class="ch"><span class="grow ell" data-heading>…</span> <span data-status class="mut"></span>
 //       <button type="button" data-do="min"> <button type="button" data-do="full"> <button type="submit" formaction="/mail/draft/{draft}" data-do="close"></div>
 //     <div class="fl"><label for="from-{draft}">Von</label><select name="from" id=…>…</select></div>      (hidden if only one)
@@ -29,7 +31,7 @@
 //   Further data-do: "plain" (switch to plain text), "save". Links that open a dock may carry data-key.
 //
 // Requests of the script send Accept: application/json and get JSON:
-//   POST /mail/draft/{draft}            all fields → {"rev": 3, "saved": "Entwurf gespeichert 10:51"}; 409 {"draft": "{other}"}
+//   POST /mail/draft/{draft}            all fields, close=1 when the dock goes away → {"rev": 3, "saved": "Entwurf gespeichert 10:51"}; 409 {"draft": "{other}"}
 //                                       when somebody else changed it: the script goes on under that id (both are kept);
 //                                       507 {"saved": "Speicher voll: …"}: text stays in this browser
 //   POST /mail/draft/{draft}/file       multipart: _t, file, [inline=1] → 200 HTML of one file row, and for inline pictures
@@ -98,7 +100,7 @@ export const compose: Controller = (box, signal) => {
   const before = document.activeElement as HTMLElement | null;
   let editor: EditorApi | null = null;
   let draft = box.dataset.draft ?? "";
-  let dirty = false, saving: Promise<boolean> | null = null, since = 0, timer = 0, keepTimer = 0, closed = false;
+  let dirty = false, leaving = false, saving: Promise<boolean> | null = null, since = 0, timer = 0, keepTimer = 0, closed = false;
 
   const rich = () => format?.value === "html" && editor !== null;
   const sync = () => { if (rich() && html && editor) html.value = editor.get(); };
@@ -107,6 +109,7 @@ export const compose: Controller = (box, signal) => {
     const data = new FormData(form);
     data.delete("file");
     data.set("_t", page().csrf);
+    if (leaving) data.set("close", "1");
     return data;
   };
   const say = (words: string) => { if (status) status.textContent = words; };
@@ -154,6 +157,9 @@ export const compose: Controller = (box, signal) => {
     }
     if (answer?.status === 409 && told.draft) {
       void drafts.drop(draft);
+      const moved = (address: string) => address.replace(/\/draft\/\d+/, `/draft/${told.draft}`);
+      form.setAttribute("action", moved(form.getAttribute("action") ?? ""));
+      form.querySelectorAll("[formaction]").forEach((at) => { at.setAttribute("formaction", moved(at.getAttribute("formaction") ?? "")); });
       draft = told.draft;
       box.dataset.draft = draft;
       const rev = field("rev");
@@ -227,7 +233,7 @@ export const compose: Controller = (box, signal) => {
     if (local && Number(local.fields.rev ?? 0) >= Number(field("rev")?.value ?? 0)) {
       for (const [name, value] of Object.entries(local.fields)) {
         const target = field(name);
-        if (!target || name === "rev" || name === "format") continue;
+        if (!target || ["rev", "format", "page", "sure"].includes(name)) continue;
         target.value = value;
         target.dispatchEvent(new Event("chips:set"));
         const line = target.closest<HTMLElement>(".fl");
@@ -290,6 +296,8 @@ export const compose: Controller = (box, signal) => {
       closed = true;
       void drafts.drop(draft);
       field("file")?.remove();
+      const sure = field("sure");
+      if (sure) sure.value = "1";
       form.submit();
       return;
     }
@@ -322,7 +330,12 @@ export const compose: Controller = (box, signal) => {
     plain: () => void confirmed(t("plain-ask"), t("yes")).then((yes) => { if (yes) usePlain(); }),
     save: () => { dirty = true; void save(); },
     send: (button) => void send(button),
-    close: () => void save().then((done) => { if (done) finish(); else failed(() => does.close?.(box), t("kept-local")); }),
+    // The last saving renews the message in Drafts at once, unless nothing was ever written.
+    close: () => {
+      leaving = true;
+      dirty ||= field("rev")?.value !== "0";
+      void save().then((done) => { leaving = false; if (done) finish(); else failed(() => does.close?.(box), t("kept-local")); });
+    },
     discard: () => {
       closed = true;
       clearTimeout(timer);
@@ -386,7 +399,9 @@ export const compose: Controller = (box, signal) => {
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden || !dirty || closed) return;
     keepLocal();
+    leaving = true;
     const body = fields();
+    leaving = false;
     const size = [...body].reduce((sum, [name, value]) => sum + name.length + 90 + String(value).length * 2, 0);
     if (size < BEACON_BYTES) navigator.sendBeacon(`/mail/draft/${draft}`, body);
   }, { signal });

@@ -4,6 +4,7 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::RowId;
 use super::list::find_folder;
@@ -11,12 +12,13 @@ use super::view::{folder_path, parse_filter};
 use crate::error::Refusal;
 use crate::i18n::Lang;
 use crate::model::{EmailId, Flags, FolderId, ModSeq, SpecialUse, ThreadId};
+use crate::service::drafts::Undone;
 use crate::service::mail::actions::{Action, Done, FlagSet, Selection};
 use crate::web::error::{Page, WebError, redirect};
 use crate::web::form::Form;
 use crate::web::headers::wants_part;
 use crate::web::me::Me;
-use crate::web::page::Toast;
+use crate::web::page::{Toast, header_json};
 
 /// Ids one request may name; more is "everything in this folder".
 const IDS: usize = 2000;
@@ -83,16 +85,24 @@ pub async fn undo(
     headers: HeaderMap,
     Form(form): Form<UndoForm>,
 ) -> Page {
-    let toast = match me.app.mail.undo(me.account, &token).await {
-        Ok(_) => Toast {
+    let toast = match me.app.undo(me.account, &token).await {
+        Ok(Undone::Messages) => Toast {
             text: me.lang.t("done-undone"),
             ..Toast::default()
         },
-        Err(Refusal::NotFound) => Toast {
-            text: me.lang.t("done-too-late"),
-            danger: true,
-            undo: None,
-        },
+        Ok(Undone::Draft(draft)) => {
+            let href = format!("/mail/compose?draft={draft}");
+            if !wants_part(&headers) {
+                return Ok(redirect(&href));
+            }
+            let mut response = StatusCode::OK.into_response();
+            let events = header_json(&json!({ "compose": { "href": href } }));
+            if let Ok(value) = HeaderValue::from_str(&events) {
+                response.headers_mut().insert("HX-Trigger", value);
+            }
+            return Ok(response);
+        }
+        Err(Refusal::NotFound) => too_late(me.lang),
         Err(e) => return Err(e.into()),
     };
     if wants_part(&headers) {
@@ -104,6 +114,16 @@ pub async fn undo(
     } else {
         &form.back
     }))
+}
+
+/// What cannot be taken back or hurried any more.
+#[must_use]
+pub fn too_late(lang: Lang) -> Toast {
+    Toast {
+        text: lang.t("done-too-late"),
+        danger: true,
+        undo: None,
+    }
 }
 
 /// 200 with a toast for the page that is there.

@@ -180,7 +180,7 @@ fn unnamed(part: &Part) -> String {
 }
 
 /// A file by the rules of security.md 6: inline only with a type from the allow-list, else as a download.
-fn file(inline: Option<&'static str>, name: &str, body: Body) -> Response {
+pub fn file(inline: Option<&'static str>, name: &str, body: Body) -> Response {
     let kind = inline.unwrap_or("application/octet-stream");
     let mut headers: HeaderMap = attachment(kind);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

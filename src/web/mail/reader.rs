@@ -492,7 +492,9 @@ fn can_view(content_type: &str) -> bool {
 }
 
 /// `PDF`, `JPG` ...: the extension, else a word from the type.
-fn kind_of(name: &str, content_type: &str) -> String {
+/// The type of a file in a few letters: `PDF`.
+#[must_use]
+pub fn kind_of(name: &str, content_type: &str) -> String {
     let extension = name.rsplit_once('.').map(|(_, e)| e).unwrap_or_default();
     let word = if (1..=4).contains(&extension.len())
         && extension.chars().all(|ch| ch.is_ascii_alphanumeric())
@@ -509,7 +511,9 @@ fn kind_of(name: &str, content_type: &str) -> String {
     word.to_ascii_uppercase()
 }
 
-fn kind_hue(kind: &str) -> u8 {
+/// The hue of such a type.
+#[must_use]
+pub fn kind_hue(kind: &str) -> u8 {
     match kind {
         "PDF" => 5,
         "JPG" | "JPEG" | "PNG" | "GIF" | "WEBP" | "HEIC" => 2,

@@ -1,1 +1,46 @@
-# compose
+# Nachricht verfassen
+
+compose-body = Nachrichtentext
+compose-format = Formatierung
+compose-minimise = Minimieren
+compose-full-size = Großes Fenster
+compose-close = Schließen und Entwurf behalten
+compose-discard = Entwurf verwerfen
+compose-discarded = Entwurf verworfen
+compose-attach = Datei anhängen
+compose-ctrl = Strg
+compose-keys-send = senden
+compose-saved = Entwurf gespeichert { $time }
+compose-full = Speicher voll: Entwurf nur in diesem Browser
+compose-sent = Nachricht wird gesendet
+compose-sent-full = Nachricht wird gesendet. Ihr Postfach ist voll, darum liegt keine Kopie in „Gesendet“.
+compose-on-its-way = Nachricht ist unterwegs
+compose-send-anyway = Zum Senden noch einmal auf „Senden“ drücken.
+compose-no-recipient = Bitte geben Sie an, wer die Nachricht bekommen soll.
+compose-bad-address = Das ist keine gültige Adresse: { $what }
+compose-too-many-recipients = So viele Empfänger kann eine Nachricht nicht haben.
+compose-foreign-sender = Von dieser Adresse dürfen Sie nicht senden.
+compose-size = Schriftgröße
+compose-size-small = Klein
+compose-size-normal = Normal
+compose-size-large = Groß
+compose-size-huge = Sehr groß
+compose-bold = Fett
+compose-italic = Kursiv
+compose-underline = Unterstrichen
+compose-strike = Durchgestrichen
+compose-color = Textfarbe
+compose-color-none = Ohne Farbe
+compose-color-red = Rot
+compose-color-blue = Blau
+compose-color-green = Grün
+compose-color-grey = Grau
+compose-list = Aufzählung
+compose-numbers = Nummerierung
+compose-outdent = Ausrücken
+compose-indent = Einrücken
+compose-quote = Zitat
+compose-link = Link
+compose-image = Bild einfügen
+compose-clear = Formatierung entfernen
+compose-plain = Als reinen Text schreiben

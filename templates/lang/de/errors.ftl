@@ -18,6 +18,7 @@ error-stale = Inzwischen hat sich etwas geändert. Laden Sie die Seite neu und v
 error-invalid = Diese Angabe ist so nicht möglich.
 error-not-allowed = Dazu fehlt Ihnen das Recht.
 error-too-many = Das war zu oft in kurzer Zeit. Versuchen Sie es später wieder.
+error-picture = Das ist kein Bild, das im Text stehen kann.
 error-storage-full = Der Speicher dieses Servers ist voll. Es wurde nichts geändert; der Betreiber weiß davon.
 error-unavailable = Der Server ist gerade nicht bereit. Es ist nichts verloren; versuchen Sie es gleich noch einmal.
 error-internal = Das hat nicht geklappt. Versuchen Sie es noch einmal.

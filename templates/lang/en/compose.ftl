@@ -1,1 +1,46 @@
-# compose
+# Writing a message
+
+compose-body = Message text
+compose-format = Formatting
+compose-minimise = Minimise
+compose-full-size = Large window
+compose-close = Close and keep the draft
+compose-discard = Discard draft
+compose-discarded = Draft discarded
+compose-attach = Attach a file
+compose-ctrl = Ctrl
+compose-keys-send = send
+compose-saved = Draft saved { $time }
+compose-full = Storage full: draft only in this browser
+compose-sent = Sending message
+compose-sent-full = Sending message. Your mailbox is full, so no copy is kept in Sent.
+compose-on-its-way = The message is on its way
+compose-send-anyway = Press “Send” once more to send it.
+compose-no-recipient = Please say who is to get the message.
+compose-bad-address = This is not a valid address: { $what }
+compose-too-many-recipients = A message cannot have that many recipients.
+compose-foreign-sender = You may not send from this address.
+compose-size = Text size
+compose-size-small = Small
+compose-size-normal = Normal
+compose-size-large = Large
+compose-size-huge = Huge
+compose-bold = Bold
+compose-italic = Italic
+compose-underline = Underline
+compose-strike = Strikethrough
+compose-color = Text colour
+compose-color-none = No colour
+compose-color-red = Red
+compose-color-blue = Blue
+compose-color-green = Green
+compose-color-grey = Grey
+compose-list = Bulleted list
+compose-numbers = Numbered list
+compose-outdent = Decrease indent
+compose-indent = Increase indent
+compose-quote = Quote
+compose-link = Link
+compose-image = Insert picture
+compose-clear = Clear formatting
+compose-plain = Write as plain text

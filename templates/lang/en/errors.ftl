@@ -18,6 +18,7 @@ error-stale = Something changed meanwhile. Reload the page and try again.
 error-invalid = This value is not possible.
 error-not-allowed = You are not allowed to do this.
 error-too-many = Too often in a short time. Try again later.
+error-picture = This is not a picture that can stand in the text.
 error-storage-full = The storage of this server is full. Nothing was changed; the operator knows.
 error-unavailable = The server is not ready right now. Nothing is lost; try again in a moment.
 error-internal = That did not work. Try again.
