@@ -1,11 +1,11 @@
 //! What the commands do: each opens the database, makes one call of a service, and prints its answer.
 
 mod accounts;
+mod demo;
 mod queue;
 mod serve;
 
 use std::io::Read;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use postamt::config::{Config, LogFormat};
 use postamt::error::Refusal;
 use postamt::server::database::{Database, For};
 use postamt::server::init_log;
-use postamt::service::{App, check, demo};
+use postamt::service::{App, check};
 use zeroize::Zeroizing;
 
 use super::{Cli, Command};
@@ -52,7 +52,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
                 Command::Alias(command) => accounts::alias(app, command).await,
                 Command::Queue(command) => queue::queue(app, command).await,
                 Command::Check => check(app).await,
-                Command::Demo => demo(app).await,
+                Command::Demo => demo::demo(app).await,
                 Command::Serve | Command::Migrate => Ok(ExitCode::SUCCESS),
             })
             .await
@@ -90,37 +90,6 @@ async fn check(app: &App) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-async fn demo(app: &App) -> anyhow::Result<ExitCode> {
-    let letters = demo::prepare(app).await?;
-    if letters > 0 {
-        println!("{} has two mailboxes with {letters} letters.", demo::DOMAIN);
-    }
-    let config = &app.config;
-    let port = |addresses: &[SocketAddr]| addresses.first().map_or(0, SocketAddr::port);
-    println!();
-    println!(
-        "  Web         https://localhost:{}",
-        port(&config.web.listen)
-    );
-    for person in demo::PEOPLE {
-        println!("  Sign in     {}  {}", person.address, person.password);
-    }
-    println!(
-        "  SMTP        localhost:{} (mail for {})",
-        port(&config.smtp.listen),
-        demo::DOMAIN
-    );
-    println!(
-        "  Submission  localhost:{} (STARTTLS), localhost:{} (TLS)",
-        port(&config.submission.listen),
-        port(&config.submission.listen_tls)
-    );
-    println!();
-    println!("The certificate is self-signed: the browser asks once.");
-    println!();
-    Ok(ExitCode::SUCCESS)
 }
 
 /// A quota as the operator writes it.

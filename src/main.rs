@@ -51,7 +51,7 @@ enum Command {
     Migrate,
     /// Prove that every counter, hash and audit row is what it must be
     Check,
-    /// Create the domain demo.test with two mailboxes and sample mail, and print how to sign in
+    /// Create the domain demo.test with two mailboxes and sample mail where it is missing, and print how to sign in
     Demo,
 }
 
