@@ -15,6 +15,7 @@ use crate::i18n::Lang;
 use crate::model::{AccountId, DraftId, EmailId, SpecialUse};
 use crate::service::accounts::preferences::{ComposeFormat, Preferences, ReplyPosition};
 use crate::service::mail::deliver::Facts;
+use crate::store::draft::DraftPartRow;
 use crate::store::message::EmailRow;
 use crate::store::preference::SignatureRow;
 
@@ -78,6 +79,20 @@ pub struct OpenFile {
     pub size_bytes: i64,
     /// A picture in the text.
     pub is_inline: bool,
+}
+
+impl OpenFile {
+    /// A stored file.
+    #[must_use]
+    pub fn of(part: &DraftPartRow) -> Self {
+        Self {
+            key: part.part_id.to_string(),
+            name: part.name.clone(),
+            content_type: bare(&part.content_type).to_owned(),
+            size_bytes: part.size_bytes,
+            is_inline: part.content_id.is_some(),
+        }
+    }
 }
 
 impl Drafts<'_> {
@@ -240,16 +255,7 @@ impl Drafts<'_> {
         opened.rev = row.rev;
         opened.origin = Memory::of(&row).origin;
         opened.content = Content::read(&row.content);
-        opened.files = parts
-            .iter()
-            .map(|part| OpenFile {
-                key: part.part_id.to_string(),
-                name: part.name.clone(),
-                content_type: bare(&part.content_type).to_owned(),
-                size_bytes: part.size_bytes,
-                is_inline: part.content_id.is_some(),
-            })
-            .collect();
+        opened.files = parts.iter().map(OpenFile::of).collect();
         if row.rev > 0 {
             opened.prefers_html = opened.content.is_html;
         }

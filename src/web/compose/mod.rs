@@ -30,7 +30,7 @@ use crate::format::html::inline_type;
 use crate::i18n::Lang;
 use crate::model::{DraftId, DraftPartId, EmailId, QueueId};
 use crate::service::App;
-use crate::service::drafts::open::{Start, Writer};
+use crate::service::drafts::open::{OpenFile, Start, Writer};
 use crate::service::drafts::send::{Outcome, Sent};
 
 /// The routes of writing. `largest` is the most octets of a form with files.
@@ -275,7 +275,7 @@ async fn upload_it(me: &Me, id: DraftId, request: Request) -> Page {
         let row = FilePart {
             lang: me.lang,
             draft: id,
-            f: &FileRow::stored(me.lang, &part),
+            f: &FileRow::of(me.lang, &OpenFile::of(&part)),
         };
         rows.push_str(&row.render()?);
     }

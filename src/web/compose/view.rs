@@ -8,7 +8,6 @@ use crate::i18n::Lang;
 use crate::model::DraftId;
 use crate::service::drafts::open::{OpenFile, Opened, open_recipients};
 use crate::service::drafts::{Content, Kind};
-use crate::store::draft::DraftPartRow;
 use crate::web::mail::reader::{kind_hue, kind_of};
 
 /// A compose form.
@@ -62,7 +61,9 @@ pub struct FileRow {
 }
 
 impl FileRow {
-    fn of(lang: Lang, file: &OpenFile) -> Self {
+    /// The view of a file.
+    #[must_use]
+    pub fn of(lang: Lang, file: &OpenFile) -> Self {
         let kind = kind_of(&file.name, &file.content_type);
         Self {
             key: file.key.clone(),
@@ -72,19 +73,6 @@ impl FileRow {
             kind,
             size: lang.size(file.size_bytes),
         }
-    }
-
-    /// A file that has just been stored.
-    #[must_use]
-    pub fn stored(lang: Lang, part: &DraftPartRow) -> Self {
-        let file = OpenFile {
-            key: part.part_id.to_string(),
-            name: part.name.clone(),
-            content_type: part.content_type.clone(),
-            size_bytes: part.size_bytes,
-            is_inline: part.content_id.is_some(),
-        };
-        Self::of(lang, &file)
     }
 }
 
