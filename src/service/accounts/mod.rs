@@ -31,6 +31,7 @@ use crate::service::changes::Hub;
 use crate::service::notices::Notices;
 use crate::store::Store;
 use crate::store::account::admin::AccountRow;
+pub use crate::store::login::LoginEvent;
 
 pub use generator::{Generated, Recipe, generate};
 pub use keys::{Keys, Purpose};
