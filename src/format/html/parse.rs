@@ -40,6 +40,9 @@ const MAX_WORK: u64 = 10_000_000;
 /// A tag like `b` is compared with the open ones of its kind, attribute by attribute (HTML 13.2.4.3), so it
 /// counts this many times.
 const FORMATTING_WORK: u64 = 10;
+/// Attributes may hold this many times the bytes of the message: a tag like `b` that is opened again brings its
+/// attributes along each time.
+const ATTRIBUTE_GROWTH: usize = 2;
 /// Longest piece fed between two looks at the counters.
 const PIECE: usize = 512;
 
@@ -53,7 +56,7 @@ pub(super) fn parse(html: &str) -> Option<Tree> {
         ..TreeBuilderOpts::default()
     };
     let gate = Gate {
-        builder: TreeBuilder::new(Sink::new(), opts),
+        builder: TreeBuilder::new(Sink::new(html.len()), opts),
         emitted: Cell::new(false),
         work: Cell::new(0),
     };
@@ -79,6 +82,7 @@ pub(super) fn parse(html: &str) -> Option<Tree> {
         if sink.deepest.get() > MAX_DEPTH
             || sink.tree.borrow().len() > MAX_NODES
             || tokenizer.sink.work.get() > MAX_WORK
+            || sink.attribute_room.get().is_none()
         {
             return None;
         }
@@ -265,11 +269,17 @@ struct Sink {
     /// Depth of the latest insertion, and the greatest depth seen.
     depth: Cell<usize>,
     deepest: Cell<usize>,
+    /// Bytes that attributes may still take; `None` when they wanted more.
+    attribute_room: Cell<Option<usize>>,
 }
 
 impl Sink {
-    fn new() -> Self {
+    fn new(size: usize) -> Self {
+        let room = size
+            .saturating_mul(ATTRIBUTE_GROWTH)
+            .saturating_add(64 * 1024);
         Self {
+            attribute_room: Cell::new(Some(room)),
             tree: RefCell::new(Tree::new()),
             no_name: Rc::new(QualName::new(None, ns!(), LocalName::from(""))),
             depth: Cell::new(0),
@@ -313,9 +323,12 @@ impl TreeSink for Sink {
     }
 
     fn create_element(&self, name: QualName, attrs: Vec<Attribute>, _: ElementFlags) -> Handle {
+        let size: usize = attrs.iter().map(|a| a.value.len()).sum();
+        let room = self.attribute_room.get().and_then(|r| r.checked_sub(size));
+        self.attribute_room.set(room);
         let attrs = attrs
             .into_iter()
-            .filter(|a| a.name.ns == ns!())
+            .filter(|a| room.is_some() && a.name.ns == ns!())
             .map(|a| (Cow::Owned(a.name.local.to_string()), a.value.to_string()))
             .collect();
         let element = Element {

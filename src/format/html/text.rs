@@ -36,6 +36,8 @@ impl Default for TextOptions<'_> {
 
 /// Deepest quote level that is told apart.
 const MAX_QUOTES: usize = 16;
+/// Most quotes and links in one body; what comes after them is shown without.
+const MAX_TAGS: usize = 20_000;
 /// Quote levels with a colour of their own.
 const COLOURED_QUOTES: usize = 5;
 
@@ -49,6 +51,7 @@ pub fn text_to_html(text: &str, opts: &TextOptions<'_>) -> String {
         opts,
         out: String::with_capacity(text.len() + text.len() / 4 + 64),
         depth: 0,
+        tags: 0,
         signature: false,
         fresh: true,
     };
@@ -110,6 +113,8 @@ struct Page<'o> {
     opts: &'o TextOptions<'o>,
     out: String,
     depth: usize,
+    /// Quotes and links so far.
+    tags: usize,
     signature: bool,
     /// No line has been written since the last tag.
     fresh: bool,
@@ -117,7 +122,7 @@ struct Page<'o> {
 
 impl Page<'_> {
     fn line(&mut self, depth: usize, text: &str) {
-        if depth != self.depth {
+        if depth != self.depth && (self.tags < MAX_TAGS || depth < self.depth) {
             self.close_signature();
             self.set_depth(depth);
         }
@@ -129,7 +134,7 @@ impl Page<'_> {
             self.signature = true;
         }
         self.fresh = false;
-        add_links(&escaped(text), &mut self.out);
+        add_links(&escaped(text), &mut self.out, &mut self.tags);
     }
 
     fn close_signature(&mut self) {
@@ -143,6 +148,7 @@ impl Page<'_> {
     fn set_depth(&mut self, depth: usize) {
         while self.depth < depth {
             self.depth += 1;
+            self.tags += 1;
             if self.depth == 2 && self.opts.fold {
                 self.out.push_str("<details class=\"pm-fold\"><summary>");
                 escape_text(self.opts.fold_label, &mut self.out);
@@ -251,11 +257,11 @@ fn quoted(line: &str, flowed: bool) -> (usize, &str) {
 }
 
 /// Copy escaped text and make links of the addresses in it.
-fn add_links(text: &str, out: &mut String) {
+fn add_links(text: &str, out: &mut String, tags: &mut usize) {
     let bytes = text.as_bytes();
     let mut copied = 0;
     let mut at = 0;
-    while let Some(&b) = bytes.get(at) {
+    while let Some(&b) = bytes.get(at).filter(|_| *tags < MAX_TAGS) {
         let found = match b {
             b'h' | b'H' | b'w' | b'W' | b'm' | b'M' if !follows_word(bytes, at) => {
                 address_at(text, at).map(|(end, href)| (at, end, href))
@@ -270,6 +276,7 @@ fn add_links(text: &str, out: &mut String) {
             out.push_str("\" target=\"_blank\" rel=\"noopener noreferrer nofollow\">");
             out.push_str(text.get(start..end).unwrap_or_default());
             out.push_str("</a>");
+            *tags += 1;
             copied = end;
             at = end;
         } else {
@@ -504,6 +511,22 @@ mod tests {
             flowed("x \n-- \nme", false),
             "x \n<div class=\"sig\">-- \nme"
         );
+    }
+
+    #[test]
+    fn tags_are_bounded() {
+        let links = |n: usize| show(&"www.a.example ".repeat(n)).matches("<a ").count();
+        assert_eq!(links(MAX_TAGS - 1), MAX_TAGS - 1);
+        assert_eq!(links(MAX_TAGS), MAX_TAGS);
+        assert_eq!(links(MAX_TAGS + 1), MAX_TAGS);
+        let deep = format!("{}x\nzz\n", ">".repeat(MAX_QUOTES)).repeat(5_000);
+        let html = show(&deep);
+        assert!(html.matches("<blockquote").count() < MAX_TAGS + MAX_QUOTES);
+        assert_eq!(
+            html.matches("<blockquote").count(),
+            html.matches("</blockquote").count()
+        );
+        assert_eq!(html.matches("zz").count(), 5_000);
     }
 
     #[test]
