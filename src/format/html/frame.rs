@@ -52,7 +52,7 @@ pub fn message_class(prefix: &str) -> String {
 const STYLE: &str = "\
 :root{color-scheme:light}\
 html{background:#fff;color:#1b1d22;-webkit-text-size-adjust:100%;text-size-adjust:100%}\
-body{margin:0;padding:2px;overflow-x:auto;overflow-y:hidden;overflow-wrap:anywhere;\
+body{margin:0;padding:2px;overflow:auto;overflow-wrap:anywhere;\
 font:15px/1.6 system-ui,-apple-system,\"Segoe UI\",Roboto,\"Helvetica Neue\",Arial,sans-serif}\
 img{max-width:100%}\
 img:not([height]),img.pm-fit{height:auto}\
@@ -83,3 +83,40 @@ details.pm-fold>summary:focus-visible{outline:2px solid #2c57c9;outline-offset:1
 const DARK: &str = "\
 html{filter:invert(.91) hue-rotate(180deg)}\
 img{filter:invert(1) hue-rotate(180deg)}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::html::{CleanOptions, Purpose, clean};
+
+    #[test]
+    fn a_page_says_its_language_and_runs_nothing() {
+        let cleaned = clean("<html lang=fr><p>Oui", &CleanOptions::new(Purpose::Read));
+        let opts = FrameOptions {
+            lang: "de",
+            title: "</title><script>x</script>",
+            dark: false,
+        };
+        let page = document(&cleaned, &opts);
+        assert!(page.starts_with("<!doctype html>\n<html lang=\"fr\">"));
+        assert!(page.contains("<title>&lt;/title&gt;"));
+        assert!(!page.contains("<script"));
+        assert!(page.contains("<div class=\"pm-m-root\" lang=\"fr\"><p>Oui</p></div></body>"));
+        let text = text_document("Ja", &TextOptions::default(), &opts);
+        assert!(
+            text.contains("<html lang=\"de\">") && text.contains("<div class=\"pm-t\">Ja</div>")
+        );
+        let odd = FrameOptions {
+            lang: "\"><script>",
+            ..opts
+        };
+        assert!(text_document("x", &TextOptions::default(), &odd).contains("<html lang=\"en\">"));
+    }
+
+    #[test]
+    fn nothing_in_our_own_style_loads_or_leaves_its_element() {
+        for style in [STYLE, DARK] {
+            assert!(!style.contains("url(") && !style.contains('<'));
+        }
+    }
+}
