@@ -70,7 +70,10 @@ pub struct Browser {
 
 /// A form's fields and files, as they are sent.
 #[derive(Debug, Clone, Default)]
-pub struct Fields(Vec<(String, Option<(String, String)>, Vec<u8>)>);
+pub struct Fields(Vec<Field>);
+
+/// Name, file name and type of a file, value.
+type Field = (String, Option<(String, String)>, Vec<u8>);
 
 impl Fields {
     pub fn new() -> Self {

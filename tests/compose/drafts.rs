@@ -191,7 +191,7 @@ async fn drafts_are_their_owners_alone() {
         "/mail/compose?draft=5".to_owned(),
         format!("/mail/draft/5/file/{part}"),
     ] {
-        let missing = path.replace("5", "6");
+        let missing = path.replace('5', "6");
         let (foreign, missing) = (bob.get(&path).await, bob.get(&missing).await);
         assert_eq!(foreign.status, StatusCode::NOT_FOUND);
         assert_eq!(foreign.status, missing.status);

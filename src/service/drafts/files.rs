@@ -16,6 +16,7 @@ use crate::model::{AccountId, Charge, DraftId, DraftPartId, EmailId, SpoolId};
 use crate::store::Store;
 use crate::store::body::{CHUNK_BYTES, Place, Stored};
 use crate::store::draft::{DraftChange, DraftPartRow, NewPart};
+use crate::store::message::EmailRow;
 
 /// A file on its way in.
 pub struct Upload {
@@ -336,28 +337,24 @@ impl Drafts<'_> {
             },
         })
     }
+}
 
-    /// The sections of a message that go along: its attachments, and the pictures its text shows.
-    pub(super) async fn sections(
-        &self,
-        row: &crate::store::message::EmailRow,
-        with_attachments: bool,
-    ) -> Result<Vec<Part>, Refusal> {
-        let parts = parts_of(row)?;
-        let mut out: Vec<Part> = Vec::new();
-        if with_attachments {
-            out.extend(mime::attachments(&parts).into_iter().cloned());
-        }
-        let pictures = parts.iter().filter(|part| {
-            part.is_inline && part.content_id.is_some() && part.in_message.is_none()
-        });
-        for part in pictures {
-            if out.iter().all(|have| have.section != part.section) {
-                out.push(part.clone());
-            }
-        }
-        Ok(out)
+/// The sections of a message that go along: its attachments, and the pictures its text shows.
+pub(super) fn sections(row: &EmailRow, with_attachments: bool) -> Result<Vec<Part>, Refusal> {
+    let parts = parts_of(row)?;
+    let mut out: Vec<Part> = Vec::new();
+    if with_attachments {
+        out.extend(mime::attachments(&parts).into_iter().cloned());
     }
+    let pictures = parts
+        .iter()
+        .filter(|part| part.is_inline && part.content_id.is_some() && part.in_message.is_none());
+    for part in pictures {
+        if out.iter().all(|have| have.section != part.section) {
+            out.push(part.clone());
+        }
+    }
+    Ok(out)
 }
 
 /// The name of a file in a message; one without a name gets one that opens.

@@ -187,7 +187,7 @@ impl Drafts<'_> {
                 // It was taken out of the text.
                 continue;
             }
-            let (kind, charset) = match part.content_type.split_once(";") {
+            let (kind, charset) = match part.content_type.split_once(';') {
                 Some((kind, rest)) => (
                     kind.trim(),
                     rest.trim().strip_prefix("charset=").map(str::to_owned),

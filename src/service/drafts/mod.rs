@@ -550,7 +550,7 @@ impl Drafts<'_> {
     }
 
     /// A message id under the sender's domain.
-    fn message_id(&self, from: &str) -> String {
+    fn message_id(self, from: &str) -> String {
         let domain = from
             .rsplit_once('@')
             .map(|(_, domain)| domain)

@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use time::OffsetDateTime;
 
-use super::files::shown_name;
+use super::files::{sections, shown_name};
 use super::message::People;
 use super::{Content, Drafts, Kind, Memory, original, parts_of};
 use crate::error::Refusal;
@@ -136,7 +136,7 @@ impl Drafts<'_> {
             }
             Start::Reply(email, all) => {
                 self.answer(who, *email, *all, &choices, &mut opened)
-                    .await?
+                    .await?;
             }
             Start::Forward(email) => self.forward(who, *email, &choices, &mut opened).await?,
             Start::Draft(id) => self.draft(who.account, *id, &mut opened).await?,
@@ -184,12 +184,11 @@ impl Drafts<'_> {
             escape(&line),
             source.quoted(email).await?
         );
-        let signature = match choices.signature_in_replies {
-            true => {
-                self.signature(who.account, Some(&opened.content.from))
-                    .await?
-            }
-            false => None,
+        let signature = if choices.signature_in_replies {
+            self.signature(who.account, Some(&opened.content.from))
+                .await?
+        } else {
+            None
         };
         let blocks = Blocks {
             above: "",
@@ -199,7 +198,7 @@ impl Drafts<'_> {
             is_below: choices.reply_position == ReplyPosition::Below,
         };
         blocks.fill(&mut opened.content);
-        opened.files = self.kept(&row, &source, false).await?;
+        opened.files = kept(&row, &source, false)?;
         Ok(())
     }
 
@@ -224,12 +223,11 @@ impl Drafts<'_> {
             text_html(head.trim_end()),
             source.shown(email).await?
         );
-        let signature = match choices.signature_in_replies {
-            true => {
-                self.signature(who.account, Some(&opened.content.from))
-                    .await?
-            }
-            false => None,
+        let signature = if choices.signature_in_replies {
+            self.signature(who.account, Some(&opened.content.from))
+                .await?
+        } else {
+            None
         };
         let blocks = Blocks {
             above: "",
@@ -239,7 +237,7 @@ impl Drafts<'_> {
             is_below: false,
         };
         blocks.fill(&mut opened.content);
-        opened.files = self.kept(&row, &source, true).await?;
+        opened.files = kept(&row, &source, true)?;
         Ok(())
     }
 
@@ -313,7 +311,7 @@ impl Drafts<'_> {
             is_html: source.html.is_some(),
             ..Content::default()
         };
-        opened.files = self.kept(&row, &source, true).await?;
+        opened.files = kept(&row, &source, true)?;
         Ok(())
     }
 
@@ -342,21 +340,6 @@ impl Drafts<'_> {
         })
     }
 
-    /// The original's files that go along.
-    async fn kept(
-        &self,
-        row: &EmailRow,
-        source: &Source,
-        with_attachments: bool,
-    ) -> Result<Vec<OpenFile>, Refusal> {
-        let parts = self.sections(row, with_attachments).await?;
-        Ok(parts
-            .iter()
-            .filter(|part| with_attachments || source.html.is_some() && part.is_inline)
-            .map(file_of)
-            .collect())
-    }
-
     /// The signature of an identity, or of the default one.
     async fn signature(
         &self,
@@ -380,6 +363,16 @@ impl Drafts<'_> {
             .into_iter()
             .find(|signature| signature.signature_id == wanted))
     }
+}
+
+/// The original's files that go along.
+fn kept(row: &EmailRow, source: &Source, with_attachments: bool) -> Result<Vec<OpenFile>, Refusal> {
+    let parts = sections(row, with_attachments)?;
+    Ok(parts
+        .iter()
+        .filter(|part| with_attachments || source.html.is_some() && part.is_inline)
+        .map(file_of)
+        .collect())
 }
 
 /// The body of a message that is answered.
