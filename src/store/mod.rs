@@ -41,7 +41,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Connection, PgConnection, Postgres, Transaction};
+use sqlx::{ConnectOptions, Connection, PgConnection, Postgres, Transaction};
 
 use crate::error::{Refusal, StoreError};
 use crate::model::{AccountId, BodyId, Charge, ModSeq};
@@ -111,6 +111,8 @@ impl Store {
             ("TimeZone", "UTC".to_owned()),
             ("jit", "off".to_owned()),
         ]);
+        // Statements hold what people wrote: their text never reaches a log.
+        let options = options.disable_statement_logging();
         let pool = PgPoolOptions::new()
             .max_connections(open.max_connections)
             .min_connections(1)
