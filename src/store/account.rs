@@ -218,7 +218,8 @@ impl Store {
         )
     }
 
-    /// Notes that the notice mail of `percent` (0, 90, 100) went out; false when another node was faster.
+    /// Notes that the notice mail of `percent` (90, 100) went out; false when another node was faster, and below 90 %: one
+    /// message that is too large for the room that is left does not make a box full.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -231,7 +232,8 @@ impl Store {
             "update account
                 set quota_notice = $2
               where account_id = $1
-                and quota_notice <> $2",
+                and quota_notice <> $2
+                and used_bytes / 9 >= quota_bytes / 10",
         )
         .bind(account)
         .bind(percent)
