@@ -7,6 +7,7 @@ pub mod changes;
 pub mod check;
 pub mod demo;
 pub mod drafts;
+pub mod house;
 pub mod live;
 pub mod mail;
 pub mod notices;
@@ -101,6 +102,7 @@ impl App {
             tasks.spawn(notices::run(self.clone(), waiting, stop.clone()));
             let (accounts, token) = (Arc::clone(&self.accounts), stop.clone());
             tasks.spawn(async move { accounts.keep_house(token).await });
+            tasks.spawn(house::run(self.clone(), stop.clone()));
         }
     }
 

@@ -35,6 +35,7 @@ pub mod prune;
 pub mod queue;
 pub mod search;
 pub mod session;
+pub mod turn;
 pub mod undo;
 
 use std::time::Duration;
