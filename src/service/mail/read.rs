@@ -39,6 +39,8 @@ pub struct ShownBody {
     pub text: Option<String>,
     /// The plain text is `format=flowed` (RFC 3676).
     pub is_flowed: bool,
+    /// And its soft line ends leave no blank (`delsp=yes`).
+    pub is_delsp: bool,
     /// Something was cut at the limit.
     pub is_cut: bool,
 }
@@ -142,6 +144,7 @@ impl Mail {
             html: None,
             text: None,
             is_flowed: false,
+            is_delsp: false,
             is_cut: false,
         };
         let html = mime::html_body(&parts);
@@ -157,6 +160,7 @@ impl Mail {
         for part in wanted {
             let text = self.decoded_text(account, email, part).await?;
             shown.is_flowed |= part.is_flowed;
+            shown.is_delsp |= part.is_delsp;
             join(&mut shown.text, &text, limit, &mut shown.is_cut);
         }
         Ok(shown)

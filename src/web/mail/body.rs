@@ -110,7 +110,7 @@ async fn body_document(me: &Me, email: &EmailRow, query: &BodyQuery) -> Result<S
             .unwrap_or(words.empty);
         let options = TextOptions {
             flowed: shown.is_flowed,
-            delsp: false,
+            delsp: shown.is_delsp,
             fold,
             fold_label: &words.fold,
         };
