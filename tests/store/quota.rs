@@ -107,5 +107,11 @@ async fn a_quota_notice_is_claimed_once_and_again_after_the_box_was_emptied() {
         db.store.usage(anna.id).await.unwrap().unwrap().quota_notice,
         0
     );
+    assert!(
+        !db.store.claim_quota_notice(anna.id, 100).await.unwrap(),
+        "one message too large for the room that is left does not make a box full"
+    );
+    db.deliver(&anna, anna.inbox(), &Letter::subject("Again").of_size(950))
+        .await;
     assert!(db.store.claim_quota_notice(anna.id, 90).await.unwrap());
 }
