@@ -2,7 +2,7 @@
 //
 // const host = await startHost();   host.url, host.run("account", "add", …), host.deliver({…}), host.sink, await host.stop()
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -55,6 +55,8 @@ async function startSink() {
 
 export async function startHost() {
   const data = mkdtempSync(path.join(tmpdir(), "postamt-browser-"));
+  // Started by root, the database runs as another user, who must be able to enter.
+  chmodSync(data, 0o711);
   const [https, http, mx, submission, submissions, metrics] = await freePorts(6);
   const sink = await startSink();
   const config = path.join(data, "postamt.toml");
@@ -92,7 +94,11 @@ host = "127.0.0.1:${sink.port}"
     },
   };
   for (let n = 0; ; n++) {
-    if (child.exitCode !== null || n > 600) throw new Error(`the host did not start:\n${log}`);
+    if (child.exitCode !== null || n > 600) {
+      sink.stop();
+      child.kill("SIGKILL");
+      throw new Error(`the host did not start:\n${log}`);
+    }
     if (await answers(https)) return host;
     await new Promise((done) => setTimeout(done, 100));
   }

@@ -68,7 +68,7 @@ test("mail appears by itself, is read, archived and brought back", async () => {
   assert.match(answer, /^250 /);
   const row = page.locator(".row", { hasText: "Angebot für das Dach" });
   await row.waitFor({ timeout: 5000 });
-  assert.match(await page.title(), /^\(1\) /);
+  assert.match(await page.title(), /^\(\d+\) /);
   await accessible(page, "list");
   await row.locator("a.open").click();
   const frame = page.frameLocator("iframe.mailbody");
@@ -76,7 +76,7 @@ test("mail appears by itself, is read, archived and brought back", async () => {
   assert.equal(await frame.locator("script").count(), 0);
   assert.equal(await frame.locator("img[src^='http']").count(), 0, "remote pictures do not load");
   await accessible(page, "reader");
-  await page.waitForFunction(() => !document.querySelector(".row.un"), null, { timeout: 8000 });
+  await page.waitForFunction(() => !document.querySelector(".row.cur.un, .row[aria-selected=true].un"), null, { timeout: 8000 });
   await page.keyboard.press("e");
   await row.waitFor({ state: "detached" });
   await page.locator("#toasts").getByRole("button", { name: "Rückgängig" }).click();
@@ -85,11 +85,39 @@ test("mail appears by itself, is read, archived and brought back", async () => {
   await context.close();
 });
 
+test("a reply with a file leaves for the other host, and sending can be taken back", async () => {
+  const { page, context, troubles } = await openPage(browser);
+  await signIn(page, host, "jana@demo.test", OWN);
+  await page.locator(".row", { hasText: "Angebot für das Dach" }).locator("a.open").click();
+  await page.locator(".reply a[href*='reply=']").first().click();
+  const dock = page.locator("#compose .comp");
+  await dock.waitFor();
+  assert.match(await dock.locator("input[name=subject]").inputValue(), /^Re: Angebot/);
+  await dock.locator("input[type=file]").first().setInputFiles({ name: "Grundriss ä.txt", mimeType: "text/plain", buffer: Buffer.from("Plan") });
+  await dock.locator(".att", { hasText: "Grundriss" }).waitFor();
+  await accessible(page, "compose");
+  await dock.locator("[data-do=send]").click();
+  const toast = page.locator("#toasts");
+  await toast.getByRole("button", { name: "Rückgängig" }).click();
+  await page.locator("#compose .comp").waitFor();
+  assert.ok(await page.locator("#compose .att", { hasText: "Grundriss" }).isVisible(), "everything is there again");
+  await page.locator("#compose [data-do=send]").click();
+  await toast.getByRole("button", { name: "Jetzt senden" }).click();
+  for (let n = 0; n < 100 && host.sink.mails.length === 0; n++) await page.waitForTimeout(100);
+  const mail = host.sink.mails[0] ?? "";
+  assert.match(mail, /^Subject: =\?utf-8\?Q\?Re=3A_Angebot/m);
+  assert.match(mail, /^In-Reply-To: </m);
+  assert.match(mail, /Grundriss/);
+  assert.equal(host.sink.mails.length, 1, "sent once");
+  assert.deepEqual(troubles, []);
+  await context.close();
+});
+
 test("search finds by word, by sender and in both languages", async () => {
   const { page, context, troubles } = await openPage(browser);
   await host.deliver({ to: "jana@demo.test", from: "kasse@verein.test", subject: "Mitgliedsbeitrag 2026", body: "Bitte denken Sie an die =C3=9Cberweisung.", headers: "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n" });
   await signIn(page, host, "jana@demo.test", OWN);
-  for (const [query, found] of [["mitglieds", 1], ["von:verein", 1], ["from:verein", 1], ["ueberweisung", 1], ["von:verein dach", 0], ["betreff:dach ODER betreff:mitgliedsbeitrag", 2]]) {
+  for (const [query, found] of [["mitglieds", 1], ["von:verein", 1], ["from:verein", 1], ["ueberweisung", 1], ["von:verein dach", 0], ["betreff:dach ODER betreff:mitgliedsbeitrag in:posteingang", 2]]) {
     await page.goto(`${host.url}/mail/search?q=${encodeURIComponent(query)}`);
     assert.equal(await page.locator(".row").count(), found, query);
   }
@@ -180,9 +208,11 @@ test("five wrong passwords lock, and the page says so", async () => {
 
 test("a full mailbox refuses at the door, and the page says so", async () => {
   host.account("voll@demo.test", FIRST, "--quota", "20k");
-  const big = "x".repeat(70).concat("\r\n").repeat(200);
-  assert.match(await host.deliver({ to: "voll@demo.test", body: big }), /^250 /);
-  assert.match(await host.deliver({ to: "voll@demo.test", body: big }), /^452 4\.2\.2/);
+  const body = "x".repeat(70).concat("\r\n").repeat(12);
+  let answer = await host.deliver({ to: "voll@demo.test", body });
+  assert.match(answer, /^250 /);
+  for (let n = 0; n < 40 && answer.startsWith("250"); n++) answer = await host.deliver({ to: "voll@demo.test", body });
+  assert.match(answer, /^452 4\.2\.2/);
   assert.match(await host.deliver({ to: "voll@demo.test", size: 30_000 }), /^552 5\.2\.2/);
   const { page, context } = await openPage(browser);
   await signIn(page, host, "voll@demo.test", FIRST);
@@ -191,6 +221,6 @@ test("a full mailbox refuses at the door, and the page says so", async () => {
   await page.click("main button.pri");
   await page.waitForURL(/\/mail\/inbox/);
   await page.goto(`${host.url}/settings/storage`);
-  assert.ok(await page.locator("#banners .ban").first().isVisible());
+  assert.match(await page.locator("#banners").textContent(), /voll/);
   await context.close();
 });
