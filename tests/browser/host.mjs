@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
-const program = path.join(root, "target/debug/postamt");
+const program = path.join(process.env.CARGO_TARGET_DIR ?? path.join(root, "target"), "debug/postamt");
 
 async function freePorts(count) {
   const servers = await Promise.all(Array.from({ length: count }, () => new Promise((done) => {
