@@ -137,12 +137,12 @@ async fn write_notice(app: &App, notice: Notice) -> Result<(), crate::error::Ref
     Ok(())
 }
 
-/// A plain message from the domain's postmaster to the owner, with the null sender.
+/// A plain message from the domain's postmaster to the owner. It is put into the mailbox directly, so it has no envelope.
 fn mail_to(owner: &Owner, subject: &str, text: &str, host: &str) -> Vec<u8> {
     let now = time::OffsetDateTime::now_utc();
     let id = rand::rng().random::<u128>();
     let mut out = format!(
-        "Return-Path: <>\r\nFrom: Postamt <postmaster@{domain}>\r\nTo: <{address}>\r\nSubject: {subject}\r\nDate: {date}\r\n\
+        "From: Postamt <postmaster@{domain}>\r\nTo: <{address}>\r\nSubject: {subject}\r\nDate: {date}\r\n\
          Message-ID: <{id:032x}@{host}>\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n",
         domain = owner.domain(),

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::error::{Page, WebError};
 use super::mail::key_of;
 use super::me::Me;
+use super::session_store::hash_of;
 use crate::model::{Flags, FolderId, ModSeq};
 use crate::service::changes::Watch;
 use crate::service::live::{Change, Changes};
@@ -93,10 +94,22 @@ fn stream(me: Me, watch: Watch, since: ModSeq) -> impl Stream<Item = Result<Even
                 }
                 if waiting.is_empty() {
                     watch.changed().await;
+                    if has_ended(&me).await {
+                        return None;
+                    }
                 }
             }
         },
     )
+}
+
+/// Whether the stream's own session was ended meanwhile (S-24): by its owner, by a changed password. The browser connects
+/// again, is answered 401, and asks to sign in. While the database is away nothing has ended.
+async fn has_ended(me: &Me) -> bool {
+    match me.session.id().map(hash_of) {
+        Some(hash) => matches!(me.app.accounts.session(&hash).await, Ok(None)),
+        None => true,
+    }
 }
 
 async fn look(me: &Me, since: ModSeq) -> Result<(ModSeq, Vec<Event>), WebError> {

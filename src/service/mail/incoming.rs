@@ -12,7 +12,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Mail;
 use crate::error::Refusal;
 use crate::format::mime;
-use crate::format::mime::scan::header_block;
 use crate::model::SpoolId;
 use crate::store::Store;
 use crate::store::body::{CHUNK_BYTES, Place, Stored};
@@ -300,24 +299,10 @@ fn prepare(raw: &[u8], now: time::OffsetDateTime) -> (NewEmail, mime::Parsed) {
 /// The header block without the fields that only an envelope may hold (security.md 9): they would show a reader what the
 /// sender hid, or pretend to be ours.
 fn without_envelope_fields(header: &[u8], keeps_bcc: bool) -> Vec<u8> {
-    let block = header_block(header, 0);
-    let mut kept = Vec::with_capacity(header.len());
-    let mut from = 0;
-    for (at, field) in block.fields.iter().enumerate() {
-        let name = field.name(header).to_ascii_lowercase();
-        let is_ours = (ENVELOPE_FIELDS.iter().any(|f| f.as_bytes() == name)
-            && !(keeps_bcc && name == b"bcc"))
-            || name.starts_with(b"x-envelope-");
-        if is_ours {
-            kept.extend_from_slice(header.get(from..field.start).unwrap_or_default());
-            from = block
-                .fields
-                .get(at + 1)
-                .map_or(block.end, |next| next.start);
-        }
-    }
-    kept.extend_from_slice(header.get(from..).unwrap_or_default());
-    kept
+    mime::head::without(header, |name, _| {
+        (ENVELOPE_FIELDS.contains(&name) && !(keeps_bcc && name == "bcc"))
+            || name.starts_with("x-envelope-")
+    })
 }
 
 const ENVELOPE_FIELDS: [&str; 3] = ["return-path", "bcc", "resent-bcc"];
