@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use common::smtp::{Client, PASSWORD, Server};
+use postamt::format::sasl::encode_base64;
 use postamt::service::accounts::admin::Actor;
-use postamt::smtp::sasl::encode_base64;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Sends a line and gives back the code and text of the answer.

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use common::smtp::{Client, Mark, Server};
 use futures_util::StreamExt;
-use postamt::smtp::sasl::encode_base64;
+use postamt::format::sasl::encode_base64;
 
 /// One line of a dialogue with its number.
 type Step = (usize, String);

@@ -4,3 +4,4 @@ pub mod address;
 pub mod html;
 pub mod mime;
 pub mod query;
+pub mod sasl;

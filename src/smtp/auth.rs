@@ -5,9 +5,9 @@
 //! nothing about the account is learned from it.
 
 use super::reply::{Reply, Status};
-use super::sasl::{self, Credentials, LOGIN_NAME, LOGIN_PASSWORD, SaslError, Secret};
 use super::session::{Next, Session};
 use super::state::Mechanism;
+use crate::format::sasl::{self, Credentials, LOGIN_NAME, LOGIN_PASSWORD, SaslError, Secret};
 use crate::net::line::WireError;
 
 /// Why an exchange ended without credentials.

@@ -15,7 +15,7 @@ use std::fmt;
 
 use super::params::{MailParams, ParamError, RcptParams};
 use super::path::{ForwardPath, MAX_DOMAIN, PathError, PathLimits, ReversePath, split_path};
-use super::sasl::Secret;
+use crate::format::sasl::Secret;
 
 /// A command, its arguments read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,7 +17,6 @@ pub mod params;
 pub mod path;
 mod receive;
 pub mod reply;
-pub mod sasl;
 pub mod session;
 pub mod sources;
 pub mod state;

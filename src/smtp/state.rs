@@ -20,8 +20,8 @@ use super::command::{ClientName, Command, CommandError};
 use super::params::{MailParams, RcptParams};
 use super::path::{ForwardPath, ReversePath};
 use super::reply::{self, Reply, Status};
-use super::sasl::Secret;
 use crate::config::{Smtp, Submission};
+use crate::format::sasl::Secret;
 
 /// Which listener a connection came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 use super::capabilities::Capabilities;
 use super::said;
+use crate::format::sasl::encode_base64;
 use crate::service::outgoing::transport::{Login, Protection, Trouble};
 use crate::smtp::reply::Reply;
-use crate::smtp::sasl::encode_base64;
 
 /// What the driver does next.
 #[derive(Debug, PartialEq, Eq)]

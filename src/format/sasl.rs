@@ -1,4 +1,4 @@
-//! What SASL sends over SMTP: strict base64, and the messages of PLAIN (RFC 4616) and LOGIN.
+//! What SASL sends, at every door that signs in by it: strict base64, and the messages of PLAIN (RFC 4616) and LOGIN.
 //!
 //! Only bytes into values. Whether a mechanism may be used at this moment is decided by the session,
 //! whether the password is right by `service/accounts.rs`. Secrets live in [`Secret`], which is wiped
