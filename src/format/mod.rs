@@ -6,3 +6,4 @@ pub mod html;
 pub mod mime;
 pub mod query;
 pub mod sasl;
+pub mod wbxml;
