@@ -11,6 +11,7 @@
 pub mod certificate;
 pub mod deadline;
 pub mod gate;
+pub mod http1;
 pub mod line;
 pub mod listener;
 pub mod outbound;

@@ -6,16 +6,19 @@
 //! ```
 //!
 //! [`Pace`] knows where a connection stands; its driver closes it when the step's time has passed. Event streams and
-//! downloads are answers under way and have no end of their own. HTTP/2 and 1.1 go the same way.
+//! downloads are answers under way and have no end of their own, but each piece of them must be taken within the time of an
+//! answer. HTTP/2 and 1.1 go the same way; what HTTP/1 leaves in doubt is refused before hyper reads it ([`Framing`]).
 //!
 //! Not here: routes, sessions, security headers ([`crate::web`]).
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
@@ -34,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::config::{Network, Web};
+use crate::net::http1::{Framing, Passed};
 use crate::net::proxy::forwarded_client;
 
 /// Serves one connection until it ends, its time is over, or `stop` lets it finish what it is answering.
@@ -47,10 +51,14 @@ pub async fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let pace = Pace::new(limits.header_timeout, limits.idle_timeout);
+    let pace = Pace::new(&limits);
     let io = TokioIo::new(Watched {
         inner: stream,
         pace: pace.clone(),
+        framing: Framing::new(limits.request_line.max(limits.header_field) + LINE_SLACK),
+        is_ended: false,
+        ending: b"",
+        thrown_away: 0,
     });
     let service = {
         let (pace, limits) = (pace.clone(), Arc::clone(&limits));
@@ -66,10 +74,7 @@ pub async fn serve<S>(
             async move {
                 let answer = answer.await;
                 // The guard goes with the body: the request is over when its last octet is handed to hyper.
-                Ok::<_, std::convert::Infallible>(answer.map(|body| Guarded {
-                    body,
-                    _under_way: under_way,
-                }))
+                Ok::<_, std::convert::Infallible>(answer.map(|body| Guarded { body, under_way }))
             }
         })
     };
@@ -145,14 +150,18 @@ async fn answer(
         client_of(peer.ip(), request.headers(), &proxies),
         peer.port(),
     );
-    let deadline = limits.body_timeout;
-    let mut request = request.map(|body| Body::new(Timed::new(body, deadline)));
+    let is_late = Arc::new(AtomicBool::new(false));
+    let (grace, late) = (limits.body_timeout, Arc::clone(&is_late));
+    let mut request = request.map(|body| Body::new(Timed::new(body, grace, late)));
     request.extensions_mut().insert(ConnectInfo(client));
     let answer = router.oneshot(request);
     match tokio::time::timeout(limits.request_timeout, answer).await {
-        Ok(Ok(answer)) => answer,
+        // Whatever the handler made of a body that broke off.
+        Ok(Ok(answer)) if !is_late.load(Ordering::Relaxed) => answer,
         Ok(Err(never)) => match never {},
-        Err(_) => (StatusCode::REQUEST_TIMEOUT, [(header::CONNECTION, "close")]).into_response(),
+        Ok(Ok(_)) | Err(_) => {
+            (StatusCode::REQUEST_TIMEOUT, [(header::CONNECTION, "close")]).into_response()
+        }
     }
 }
 
@@ -198,11 +207,20 @@ struct Pace {
     step: Arc<Mutex<Step>>,
     header_timeout: Duration,
     idle_timeout: Duration,
+    answer_timeout: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Untaken {
+    next: u64,
+    since: BTreeMap<u64, Instant>,
 }
 
 #[derive(Debug)]
 struct Step {
     under_way: usize,
+    /// Pieces of answers that the client's side has no room for, and since when.
+    untaken: Untaken,
     /// The last request's end, or the connection's beginning.
     idle_since: Instant,
     /// The first octet after it; a header is coming.
@@ -211,18 +229,20 @@ struct Step {
 }
 
 impl Pace {
-    fn new(header_timeout: Duration, idle_timeout: Duration) -> Self {
+    fn new(limits: &Web) -> Self {
         let now = Instant::now();
         let step = Step {
             under_way: 0,
+            untaken: Untaken::default(),
             idle_since: now,
             header_since: Some(now),
             has_asked: false,
         };
         Self {
             step: Arc::new(Mutex::new(step)),
-            header_timeout,
-            idle_timeout,
+            header_timeout: limits.header_timeout,
+            idle_timeout: limits.idle_timeout,
+            answer_timeout: limits.request_timeout,
         }
     }
 
@@ -232,7 +252,11 @@ impl Pace {
         step.under_way += 1;
         step.header_since = None;
         step.has_asked = true;
-        UnderWay(self.clone())
+        step.untaken.next += 1;
+        UnderWay {
+            number: step.untaken.next,
+            pace: self.clone(),
+        }
     }
 
     /// Octets came. Between requests they begin a header.
@@ -243,11 +267,12 @@ impl Pace {
         }
     }
 
-    /// When the present step has taken too long; none while an answer is under way.
+    /// When the present step has taken too long; none while an answer is made, or waits for something to say.
     fn deadline(&self) -> Option<Instant> {
         let step = self.step();
         if step.under_way > 0 {
-            return None;
+            let oldest = step.untaken.since.values().min();
+            return oldest.map(|since| *since + self.answer_timeout);
         }
         let idle = step.idle_since + self.idle_timeout;
         // After the first request, HTTP/2's own frames are octets too; they may not outlast the idle time.
@@ -268,11 +293,28 @@ impl Pace {
 
 /// A request under way.
 #[derive(Debug)]
-struct UnderWay(Pace);
+struct UnderWay {
+    number: u64,
+    pace: Pace,
+}
+
+impl UnderWay {
+    /// hyper has a piece of the answer. It asks for the next one when the client's side has room.
+    fn handed(&self) {
+        let mut step = self.pace.step();
+        step.untaken.since.insert(self.number, Instant::now());
+    }
+
+    /// hyper asks for more.
+    fn taken(&self) {
+        self.pace.step().untaken.since.remove(&self.number);
+    }
+}
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        let mut step = self.0.step();
+        let mut step = self.pace.step();
+        step.untaken.since.remove(&self.number);
         step.under_way = step.under_way.saturating_sub(1);
         if step.under_way == 0 {
             step.idle_since = Instant::now();
@@ -285,7 +327,7 @@ impl Drop for UnderWay {
 #[derive(Debug)]
 struct Guarded {
     body: Body,
-    _under_way: UnderWay,
+    under_way: UnderWay,
 }
 
 impl hyper::body::Body for Guarded {
@@ -296,7 +338,13 @@ impl hyper::body::Body for Guarded {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let this = self.get_mut();
+        this.under_way.taken();
+        let frame = Pin::new(&mut this.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(_))) = &frame {
+            this.under_way.handed();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -316,16 +364,19 @@ struct Timed {
     grace: Duration,
     octets: u64,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Set when it did not.
+    is_late: Arc<AtomicBool>,
 }
 
 impl Timed {
-    fn new(body: Incoming, grace: Duration) -> Self {
+    fn new(body: Incoming, grace: Duration, is_late: Arc<AtomicBool>) -> Self {
         Self {
             body,
             began: Instant::now(),
             grace,
             octets: 0,
             timer: None,
+            is_late,
         }
     }
 
@@ -359,10 +410,9 @@ impl hyper::body::Body for Timed {
                 if timer.deadline() != deadline {
                     timer.as_mut().reset(deadline);
                 }
-                timer
-                    .as_mut()
-                    .poll(cx)
-                    .map(|()| Some(Err(io::ErrorKind::TimedOut.into())))
+                ready!(timer.as_mut().poll(cx));
+                this.is_late.store(true, Ordering::Relaxed);
+                Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())))
             }
         }
     }
@@ -376,10 +426,34 @@ impl hyper::body::Body for Timed {
     }
 }
 
-/// A stream that tells the pace when octets come.
+/// A stream that tells the pace when octets come, and passes on what leaves no doubt about where requests end.
 struct Watched<S> {
     inner: S,
     pace: Pace,
+    framing: Framing,
+    /// Nothing more is passed on; hyper answers and closes.
+    is_ended: bool,
+    /// What hyper is still given behind a doubtful octet: it looks at a header again only when an empty line has come.
+    ending: &'static [u8],
+    /// Octets read after our side was closed.
+    thrown_away: usize,
+}
+
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// Reads what a refused client still sends: closed with unread octets, the connection would be reset, and the answer lost
+    /// on its way. The pace's deadline ends it for who sends slowly.
+    fn poll_throw_away(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut room = [0; 4_096];
+        while self.thrown_away < MOST_THROWN_AWAY {
+            let mut buf = ReadBuf::new(&mut room);
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut buf))?;
+            if buf.filled().is_empty() {
+                break;
+            }
+            self.thrown_away += buf.filled().len();
+        }
+        Poll::Ready(Ok(()))
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -389,16 +463,45 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buf.filled().len();
-        let read = Pin::new(&mut this.inner).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            this.pace.octets();
+        if this.is_ended {
+            let (now, later) = this.ending.split_at(this.ending.len().min(buf.remaining()));
+            this.ending = later;
+            if !now.is_empty() {
+                buf.put_slice(now);
+                return Poll::Ready(Ok(()));
+            }
+            // Not the end of the stream: that would make hyper drop the answer. The pace's deadlines go on.
+            return Poll::Pending;
         }
-        read
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+        let came = buf.filled_mut().get_mut(before..).unwrap_or_default();
+        if came.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        this.pace.octets();
+        let passed = match this.framing.feed(came) {
+            Passed::All => return Poll::Ready(Ok(())),
+            Passed::Only(count) => count,
+            Passed::Doubtful(at, fault) => {
+                tracing::debug!(%fault, protocol = "https", "a request leaves doubt about its end");
+                if let Some(octet) = came.get_mut(at) {
+                    *octet = 0;
+                }
+                this.ending = b"\r\n\r\n";
+                at + 1
+            }
+        };
+        this.is_ended = true;
+        buf.set_filled(before + passed);
+        if passed == 0 {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -412,7 +515,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+        if this.framing.is_between() {
+            return Poll::Ready(Ok(()));
+        }
+        this.poll_throw_away(cx)
     }
 
     fn poll_write_vectored(
@@ -428,6 +536,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
+/// Octets of a line beside what the limits count: the colon, the space, the version.
+const LINE_SLACK: usize = 64;
+/// What a refused client may still send before it is cut off.
+const MOST_THROWN_AWAY: usize = 1_048_576;
 /// hyper refuses a smaller buffer.
 const HYPER_LEAST_BUFFER: usize = 8_192;
 /// What one stream, and one connection, may send us before we take it: small, so that 5,000 connections stay small.
@@ -438,19 +550,30 @@ const H2_PING_WAIT: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
     fn a_connection_has_the_time_of_its_step() {
-        let header = Duration::from_secs(15);
-        let idle = Duration::from_secs(75);
-        let pace = Pace::new(header, idle);
+        let limits = Web::default();
+        let (header, idle) = (limits.header_timeout, limits.idle_timeout);
+        let pace = Pace::new(&limits);
         let began = pace.step().idle_since;
         assert_eq!(pace.deadline(), Some(began + header), "the first header");
         let first = pace.begin();
         let second = pace.begin();
         assert_eq!(pace.deadline(), None, "an answer may take its time");
+        first.handed();
+        let since = pace.step().untaken.since[&first.number];
+        assert_eq!(pace.deadline(), Some(since + limits.request_timeout));
+        first.taken();
+        assert_eq!(pace.deadline(), None, "it waits for something to say");
+        second.handed();
+        first.handed();
         drop(first);
+        assert!(pace.deadline().is_some(), "the other one is not taken");
+        second.taken();
         assert_eq!(pace.deadline(), None);
         drop(second);
         let ended = pace.step().idle_since;
@@ -461,6 +584,95 @@ mod tests {
             Some(ended + idle + header),
             "a late header has its time too"
         );
+    }
+
+    /// One connection without TLS and network; the other end has room for 1,024 octets.
+    fn connection(limits: Web) -> (tokio::io::DuplexStream, tokio::task::JoinHandle<()>) {
+        let endless = || async {
+            let piece = Bytes::from_static(&[b'x'; 4_096]);
+            Body::from_stream(futures_util::stream::repeat_with(move || {
+                Ok::<_, io::Error>(piece.clone())
+            }))
+        };
+        let router = Router::new()
+            .route("/endless", axum::routing::get(endless))
+            .route("/length", axum::routing::post(length));
+        let (ours, theirs) = tokio::io::duplex(1_024);
+        let peer = SocketAddr::from(([192, 0, 2, 1], 1));
+        let served = serve(
+            ours,
+            peer,
+            router,
+            Arc::new(limits),
+            Arc::new([]),
+            CancellationToken::new(),
+        );
+        (theirs, tokio::spawn(served))
+    }
+
+    async fn length(body: Bytes) -> String {
+        format!("{} octets\n", body.len())
+    }
+
+    fn hasty() -> Web {
+        Web {
+            body_timeout: Duration::from_millis(100),
+            request_timeout: Duration::from_millis(100),
+            ..Web::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_of_an_answer_is_left() {
+        let (mut client, served) = connection(hasty());
+        let request = b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(20), served).await;
+        assert!(ended.is_ok(), "the connection is closed");
+    }
+
+    #[tokio::test]
+    async fn who_takes_an_answer_slowly_but_takes_it_is_served() {
+        let (mut client, served) = connection(hasty());
+        let request = b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let began = Instant::now();
+        let mut piece = [0; 512];
+        while began.elapsed() < Duration::from_millis(500) {
+            client.read_exact(&mut piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        assert!(!served.is_finished());
+        served.abort();
+    }
+
+    #[tokio::test]
+    async fn a_body_that_comes_too_slowly_is_answered_408() {
+        let (mut client, _served) = connection(Web {
+            request_timeout: Duration::from_mins(5),
+            ..hasty()
+        });
+        let request = b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx";
+        client.write_all(request).await.unwrap();
+        let mut said = String::new();
+        let read = client.read_to_string(&mut said);
+        let read = tokio::time::timeout(Duration::from_secs(20), read).await;
+        assert!(read.is_ok(), "closed");
+        assert!(said.starts_with("HTTP/1.1 408 "), "{said}");
+    }
+
+    /// What is in order before a doubtful request is answered; the doubtful one and all behind it are not.
+    #[tokio::test]
+    async fn a_doubtful_request_is_refused_in_its_turn() {
+        let (mut client, _served) = connection(Web::default());
+        let requests = "POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab\
+                        POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nc\
+                        POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc";
+        client.write_all(requests.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        client.read_to_string(&mut said).await.unwrap();
+        assert_eq!(said.matches("HTTP/1.1 ").count(), 2, "{said}");
+        assert!(said.contains("2 octets\nHTTP/1.1 400 "), "{said}");
     }
 
     #[test]
