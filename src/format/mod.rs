@@ -3,7 +3,11 @@
 pub mod address;
 pub mod davxml;
 pub mod html;
+pub mod ical;
 pub mod mime;
 pub mod query;
+pub mod recur;
 pub mod sasl;
+pub mod vcard;
 pub mod wbxml;
+pub mod words;

@@ -8,6 +8,7 @@ pub mod check;
 pub mod demo;
 pub mod drafts;
 pub mod house;
+pub mod items;
 pub mod live;
 pub mod mail;
 pub mod notices;
@@ -40,6 +41,8 @@ pub struct Services {
     pub mail: mail::Mail,
     /// Accounts, addresses, passwords, sign-in.
     pub accounts: Arc<accounts::Accounts>,
+    /// Events, contacts, tasks, notes and their collections.
+    pub items: items::Items,
     /// Mail that leaves.
     pub outgoing: outgoing::Outgoing,
     store: Store,
@@ -65,6 +68,7 @@ impl App {
             changes.clone(),
             notices.clone(),
         );
+        let items = items::Items::new(&config, store.clone(), changes.clone(), notices.clone());
         let accounts = Arc::new(accounts::Accounts::new(
             config.clone(),
             store.clone(),
@@ -81,6 +85,7 @@ impl App {
                 accounts,
                 config,
                 changes,
+                items,
                 mail,
                 store,
                 notices: Mutex::new(Some(waiting)),

@@ -26,6 +26,7 @@ pub mod draft;
 pub mod folder;
 pub mod health;
 pub mod item;
+pub mod item_read;
 pub mod login;
 pub mod mail;
 pub mod message;
@@ -267,7 +268,7 @@ impl Write {
         self.account
     }
 
-    /// How full the account is, the lock's charge included.
+    /// How full the account is, this write's charges included.
     #[must_use]
     pub fn usage(&self) -> account::Locked {
         self.usage
@@ -278,7 +279,9 @@ impl Write {
     /// # Errors
     /// [`Refusal::OverQuota`]; the caller drops the write.
     pub async fn charge(&mut self, charge: Charge) -> Result<(), Refusal> {
-        account::charge(&mut self.tx, self.account, charge).await
+        account::charge(&mut self.tx, self.account, charge).await?;
+        self.usage.used_bytes += charge.total();
+        Ok(())
     }
 
     /// Makes it durable.
