@@ -77,7 +77,7 @@ pub struct Config {
     pub submission: Submission,
     /// IMAP addresses.
     pub imap: Imap,
-    /// POP3 addresses.
+    /// The POP3 door.
     pub pop3: Pop3,
     /// The browser's door.
     pub web: Web,
@@ -385,6 +385,18 @@ impl Config {
             return refuse(
                 "smtp.line_flood",
                 "must not be below smtp.command_line and smtp.auth_line",
+            );
+        }
+        if self.pop3.wrong_before_close < self.pop3.wrong_before_delay {
+            return refuse(
+                "pop3.wrong_before_close",
+                "must not be below pop3.wrong_before_delay",
+            );
+        }
+        if self.pop3.line_flood < self.pop3.command_line.max(self.pop3.auth_line) {
+            return refuse(
+                "pop3.line_flood",
+                "must not be below pop3.command_line and pop3.auth_line",
             );
         }
         let two_messages = usize::try_from(self.smtp.message_size)

@@ -12,6 +12,7 @@ pub mod database;
 mod http;
 mod mail;
 mod observe;
+mod pop3;
 mod redirect;
 
 use std::net::SocketAddr;
@@ -107,6 +108,10 @@ pub struct Addresses {
     pub submission: Vec<SocketAddr>,
     /// Submission with TLS first.
     pub submissions: Vec<SocketAddr>,
+    /// POP3 with STLS.
+    pub pop3: Vec<SocketAddr>,
+    /// POP3 with TLS first.
+    pub pop3s: Vec<SocketAddr>,
     /// Counters, loopback.
     pub metrics: Vec<SocketAddr>,
 }
@@ -230,6 +235,7 @@ fn wire(config: Config, database: &Database) -> Result<Parts, StartError> {
         &redirect::router(app.clone(), https_port),
     );
     parts.serve_smtp(doors.smtp, &app, &tls);
+    parts.serve_pop3(doors.pop3, &app, &tls);
     parts.serve_plain(
         doors.metrics,
         &config,
@@ -248,6 +254,7 @@ struct Doors {
     https: Vec<Listener>,
     http: Vec<Listener>,
     smtp: mail::SmtpDoors,
+    pop3: pop3::Pop3Doors,
     metrics: Vec<Listener>,
 }
 
@@ -274,6 +281,7 @@ impl Doors {
             https: bind(&config.web.listen, &door("https", &web))?,
             http: bind(&config.web.listen_http, &door("http", &web))?,
             smtp: mail::SmtpDoors::bind(config)?,
+            pop3: pop3::Pop3Doors::bind(config)?,
             metrics: bind(&config.metrics.listen, &door("metrics", &own))?,
         })
     }
@@ -281,12 +289,15 @@ impl Doors {
     fn addresses(&self) -> Addresses {
         let of = |listeners: &[Listener]| listeners.iter().map(Listener::address).collect();
         let [mx, submission, submissions] = self.smtp.addresses();
+        let [pop3, pop3s] = self.pop3.addresses();
         Addresses {
             https: of(&self.https),
             http: of(&self.http),
             mx,
             submission,
             submissions,
+            pop3,
+            pop3s,
             metrics: of(&self.metrics),
         }
     }

@@ -147,12 +147,50 @@ settings! {
 }
 
 settings! {
-    /// `[pop3]`: addresses of the POP3 door.
+    /// `[pop3]`: the POP3 door (RFC 1939).
     pub struct Pop3 in "pop3" {
         /// Addresses that speak STLS first; production: port 110.
         listen: Vec<SocketAddr> = loopback(&[2110]);
         /// Addresses that are TLS from the first octet; production: port 995.
         listen_tls: Vec<SocketAddr> = loopback(&[2995]);
+        /// Octets of a command line with its ending (RFC 2449 4 asks for 255).
+        #[serde(with = "size")]
+        command_line: usize = 512, 255..=65_536;
+        /// Octets of a line inside an AUTH exchange (as in SMTP, RFC 4954 4).
+        #[serde(with = "size")]
+        auth_line: usize = 12_288, 12_288..=65_536;
+        /// Octets without a line end after which the connection is closed.
+        #[serde(with = "size")]
+        line_flood: usize = 65_536, 12_288..=1_048_576;
+        /// Wrong commands before each further one waits a second.
+        wrong_before_delay: u32 = 10, 1..=1_000;
+        /// Wrong commands before the connection is closed.
+        wrong_before_close: u32 = 20, 1..=1_000;
+        /// Failed sign-ins on one connection before it is closed.
+        sign_in_tries: u32 = 3, 1..=10;
+        /// How long the answer to a failed sign-in waits.
+        #[serde(with = "duration")]
+        sign_in_delay: Duration = secs(2), secs(0)..=secs(30);
+        /// Connections of one account: every phone and program has its own snapshot, nobody is locked out by another.
+        connections_per_account: usize = 10, 1..=1_000;
+        /// Connections from one source (an IPv4 address or an IPv6 /64).
+        connections_per_source: usize = 100, 1..=100_000;
+        /// Connections of all POP3 listeners together.
+        connections: usize = 2_000, 10..=200_000;
+        /// New connections from one source within a minute: an office of fifty that asks for mail every ten seconds.
+        new_connections_per_minute: u32 = 300, 1..=1_000_000;
+        /// Wait for a command before the sign-in (S-14: idle strangers cost memory).
+        #[serde(with = "duration")]
+        greeting_timeout: Duration = secs(60), secs(5)..=hours(1);
+        /// Time until the sign-in, whatever is said before it.
+        #[serde(with = "duration")]
+        sign_in_timeout: Duration = minutes(3), secs(10)..=hours(1);
+        /// Wait for a command (RFC 1939 3: 10 min at least).
+        #[serde(with = "duration")]
+        idle_timeout: Duration = minutes(10), minutes(10)..=days(1);
+        /// Wait for the other side to take what we send.
+        #[serde(with = "duration")]
+        write_timeout: Duration = secs(60), secs(5)..=minutes(10);
     }
 }
 

@@ -11,6 +11,7 @@ pub mod house;
 pub mod items;
 pub mod live;
 pub mod mail;
+pub mod maildrop;
 pub mod notices;
 pub mod outgoing;
 

@@ -50,6 +50,8 @@ pub struct NewEmail {
     pub search_text: String,
     /// Hashes of the own Message-ID first, then of References, nearest first.
     pub links: Vec<Vec<u8>>,
+    /// Octets that CRLF at every line's end adds to the size.
+    pub crlf_bytes: i32,
 }
 
 /// A folder by its id or by what it is for.
@@ -202,9 +204,9 @@ impl Write {
              ), e as (
                  insert into email (account_id, body_id, thread_id, size_bytes, message_id, sent_at, sender_name,
                                     sender_address, recipients, participants, subject, subject_hash, preview,
-                                    has_attachment, envelope, structure, parts, facts, search, search_text)
+                                    has_attachment, envelope, structure, parts, facts, search, search_text, crlf_bytes)
                  select $1, $11, t.thread_id, $4, $12, $13, $14, $15, $16, $10, $17, $9, $18, $19, $20, $21, $22, $23,
-                        array_to_tsvector($24), $25
+                        array_to_tsvector($24), $25, $31
                    from t
                  returning email_id
              ), m as (
@@ -262,6 +264,7 @@ impl Write {
         .bind(at.received_at)
         .bind(starred)
         .bind(special)
+        .bind(email.crlf_bytes)
         .fetch_optional(&mut *self.tx)
         .await
         .map_err(StoreError::from)?

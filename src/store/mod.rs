@@ -29,6 +29,7 @@ pub mod item;
 pub mod item_read;
 pub mod login;
 pub mod mail;
+pub mod maildrop;
 pub mod message;
 pub mod notify;
 pub mod preference;

@@ -246,6 +246,7 @@ pub fn fake_email(letter: &Letter) -> NewEmail {
             .chain(&letter.references)
             .map(|id| hash(id))
             .collect(),
+        crlf_bytes: 0,
     }
 }
 

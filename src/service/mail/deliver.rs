@@ -211,6 +211,7 @@ pub(super) fn facts(parsed: &mut mime::Parsed) -> NewEmail {
         words: std::mem::take(&mut parsed.search.words),
         search_text: std::mem::take(&mut parsed.search.text),
         links,
+        crlf_bytes: 0,
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Mail;
 use crate::error::Refusal;
-use crate::format::mime;
+use crate::format::{lines, mime};
 use crate::model::SpoolId;
 use crate::store::Store;
 use crate::store::body::{CHUNK_BYTES, Place, Stored};
@@ -292,7 +292,8 @@ impl Drop for SpoolGuard {
 /// Parses a message and computes what its rows hold.
 fn prepare(raw: &[u8], now: time::OffsetDateTime) -> (NewEmail, mime::Parsed) {
     let mut parsed = mime::parse(raw, now, now);
-    let email = super::deliver::facts(&mut parsed);
+    let mut email = super::deliver::facts(&mut parsed);
+    email.crlf_bytes = i32::try_from(lines::crlf_missing(raw)).unwrap_or(i32::MAX);
     (email, parsed)
 }
 
