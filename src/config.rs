@@ -9,6 +9,7 @@
 //! Not here: reading a setting twice. The program reads them once at start; only certificates reload.
 
 mod doors;
+mod fetch;
 mod login;
 mod outgoing;
 pub mod value;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use doors::{BareNewline, Imap, Mime, Pop3, Smtp, Submission, Web};
+pub use fetch::Fetch;
 pub use login::{Lock, Password};
 pub use outgoing::{Dns, Queue, Route, RouteTls};
 pub use value::{Network, Secret};
@@ -83,6 +85,8 @@ pub struct Config {
     pub web: Web,
     /// Limits of the MIME parser.
     pub mime: Mime,
+    /// Limits of what is fetched from elsewhere.
+    pub fetch: Fetch,
     /// Outgoing mail.
     pub queue: Queue,
     /// Name servers.
@@ -346,6 +350,7 @@ impl Config {
         self.pop3.check()?;
         self.web.check()?;
         self.mime.check()?;
+        self.fetch.check()?;
         self.queue.check()?;
         self.queue.check_routes()?;
         self.dns.check()?;

@@ -50,7 +50,7 @@ const DOOR: &[&str] = &[
 const FOREIGN: [(&str, &[&str]); 4] = [
     ("sqlx", &["store", "model", "error", "server"]),
     ("axum", &["web", "dav", "eas", "server"]),
-    ("hyper", &["web", "dav", "eas", "server"]),
+    ("hyper", &["web", "dav", "eas", "server", "net"]),
     ("tokio_rustls", &["net", "server", "smtp", "imap", "pop3"]),
 ];
 

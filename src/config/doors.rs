@@ -318,11 +318,5 @@ settings! {
         /// How long the cookie of a known device is good.
         #[serde(with = "duration")]
         device_cookie: Duration = days(180), days(1)..=days(400);
-        /// Octets of a remote picture fetched after consent.
-        #[serde(with = "size")]
-        fetch_body: usize = 5_242_880, 65_536..=52_428_800;
-        /// Time for fetching a remote picture.
-        #[serde(with = "duration")]
-        fetch_timeout: Duration = secs(10), secs(1)..=secs(60);
     }
 }

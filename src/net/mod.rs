@@ -6,16 +6,20 @@
 //!           \-> Wire   lines and blocks in, replies out, every one with a deadline; start_tls() changes it in place
 //! ```
 //!
+//! [`fetch`] is the other direction: the one guarded way to get what lies at an address somebody wrote.
+//!
 //! Not here: any word of a protocol. HTTP takes the accepted stream to hyper instead of a [`line::Wire`].
 
 pub mod certificate;
 pub mod deadline;
+pub mod fetch;
 pub mod gate;
 pub mod http1;
 pub mod line;
 pub mod listener;
 pub mod outbound;
 pub mod proxy;
+pub mod public;
 pub mod tls;
 
 /// An error with all its causes in one line, for the log.
