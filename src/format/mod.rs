@@ -6,6 +6,7 @@ pub mod html;
 pub mod ical;
 pub mod lines;
 pub mod mime;
+pub mod picture;
 pub mod pop3;
 pub mod query;
 pub mod recur;

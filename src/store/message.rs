@@ -168,6 +168,28 @@ pub struct PlaceRow {
     pub modseq: ModSeq,
 }
 
+impl MessageRow {
+    /// The facts of the message without its place.
+    #[must_use]
+    pub fn as_email(&self) -> EmailRow {
+        EmailRow {
+            email_id: self.email_id,
+            body_id: self.body_id,
+            thread_id: self.thread_id,
+            size_bytes: self.size_bytes,
+            sent_at: self.sent_at,
+            message_id: self.message_id.clone(),
+            sender_name: self.sender_name.clone(),
+            sender_address: self.sender_address.clone(),
+            recipients: self.recipients.clone(),
+            subject: self.subject.clone(),
+            preview: self.preview.clone(),
+            parts: self.parts.clone(),
+            facts: self.facts.clone(),
+        }
+    }
+}
+
 impl Store {
     /// A window of at most `limit` conversations of a folder, newest first.
     ///

@@ -27,6 +27,7 @@ pub mod folder;
 pub mod health;
 pub mod item;
 pub mod item_read;
+pub mod known;
 pub mod login;
 pub mod mail;
 pub mod maildrop;

@@ -98,6 +98,7 @@ async fn signed(app: &App, session: &Session) -> Result<Option<Signed>, WebError
         zone: row.time_zone.parse().unwrap_or(chrono_tz::Europe::Berlin),
         look: super::prefs::look(&prefs),
         client: super::prefs::client(&prefs),
+        pictures: prefs.remote_pictures,
         csrf,
         must_change: row.must_change,
         session: session.clone(),

@@ -20,6 +20,7 @@ use crate::i18n::Lang;
 use crate::i18n::dates::Dates;
 use crate::model::{AccountId, SpecialUse};
 use crate::service::App;
+use crate::service::accounts::preferences::RemotePictures;
 use crate::service::mail::FolderRow;
 
 /// Where the session keeps what the next page shall say.
@@ -44,6 +45,8 @@ pub struct Signed {
     pub client: Client,
     /// The session's token for forms.
     pub csrf: String,
+    /// Pictures that lie elsewhere.
+    pub pictures: RemotePictures,
     /// Must choose a new password before anything else.
     pub must_change: bool,
     /// The session itself.

@@ -15,8 +15,8 @@ mod prefs;
 mod pwa;
 mod router;
 pub mod session_store;
-
 mod settings;
+mod signed;
 
 pub use router::router;
 

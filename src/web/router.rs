@@ -38,6 +38,7 @@ pub fn router(app: App) -> Router {
             get(auth::first_page).post(auth::first_change),
         )
         .merge(mail::routes())
+        .merge(mail::pictures::routes(&app))
         .merge(compose::routes(largest))
         .merge(help::routes())
         .merge(pwa::routes())

@@ -43,7 +43,7 @@ impl Purpose {
 }
 
 /// The host's signing key.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Keys {
     key: hmac::Key,
     device_seconds: i64,

@@ -23,6 +23,8 @@ pub mod message;
 pub mod open;
 pub mod send;
 
+pub(crate) use send::searched;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

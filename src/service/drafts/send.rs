@@ -403,7 +403,7 @@ fn known_people(people: &People) -> (Vec<String>, Vec<String>, Vec<String>) {
 }
 
 /// A person as the address fields look for them: every word of name and address may be its beginning.
-fn searched(person: &Mailbox) -> String {
+pub(crate) fn searched(person: &Mailbox) -> String {
     let address = person.address.to_lowercase();
     let words = address.replace(['.', '@', '_', '-', '+'], " ");
     format!("{} {address} {words}", mime::fold(&person.name))

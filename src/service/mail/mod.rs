@@ -7,15 +7,17 @@ pub mod actions;
 pub mod deliver;
 pub mod folders;
 pub mod incoming;
+pub mod pictures;
 pub mod read;
 pub mod search;
 
 use std::sync::Arc;
 
+use moka::future::Cache;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
-use crate::model::AccountId;
+use crate::model::{AccountId, EmailId};
 use crate::service::changes::Hub;
 use crate::service::notices::{Notice, Notices};
 use crate::store::Store;
@@ -30,6 +32,8 @@ pub use incoming::{Incoming, Received};
 
 /// Units of the byte budget: one permit stands for this many octets.
 const BUDGET_UNIT: usize = 1024;
+/// Messages whose notes are remembered.
+const NOTES: u64 = 20_000;
 
 /// The mail service of one node.
 pub struct Mail {
@@ -39,6 +43,8 @@ pub struct Mail {
     notices: Notices,
     /// Octets of messages held in memory at the same time (security.md S-10).
     budget: Arc<Semaphore>,
+    /// What bodies hold, by message. Messages do not change, so it cannot be out of date.
+    notes: Cache<(AccountId, EmailId), pictures::BodyNotes>,
 }
 
 impl Mail {
@@ -52,6 +58,7 @@ impl Mail {
             hub,
             notices,
             budget: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
+            notes: Cache::new(NOTES),
         }
     }
 

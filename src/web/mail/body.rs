@@ -13,11 +13,13 @@ use axum::response::{Html, IntoResponse, Response};
 use futures_util::io::AsyncWriteExt;
 use serde::Deserialize;
 
+use super::list::with_query;
+use super::pictures::{is_consent, proxied};
 use super::reader::part_path;
 use super::view::{Ctx, subject};
 use crate::error::Refusal;
 use crate::format::html::{
-    self, CleanOptions, FrameOptions, Purpose, TextOptions, content_disposition, document,
+    self, CleanOptions, FrameOptions, Purpose, Remote, TextOptions, content_disposition, document,
     inline_type, safe_filename, text_document, visible,
 };
 use crate::format::mime::{self, Part};
@@ -45,6 +47,8 @@ pub struct BodyQuery {
     view: String,
     /// Nothing is folded, for paper.
     open: String,
+    /// The reader's consent to remote pictures.
+    pictures: String,
 }
 
 /// `GET /mail/m/{id}/body`: the document in the body frame.
@@ -74,6 +78,9 @@ async fn body_document(me: &Me, email: &EmailRow, query: &BodyQuery) -> Result<S
         fold: lang.t("body-quote"),
         empty: lang.t("body-empty"),
     };
+    let pictures = is_consent(me, id, &query.pictures).await?;
+    let keys = me.app.accounts.keys().await?.clone();
+    let account = me.account;
     let lang_tag = lang.as_str();
     let fold = query.open != "1";
     // What a forwarded message quotes is what it is about.
@@ -87,6 +94,7 @@ async fn body_document(me: &Me, email: &EmailRow, query: &BodyQuery) -> Result<S
         };
         if let Some(source) = &shown.html {
             let cid = |wanted: &str| cid_path(id, &parts, wanted);
+            let remote = |address: &str| proxied(&keys, account, id, address);
             let options = CleanOptions {
                 prefix: PREFIX,
                 cid: &cid,
@@ -97,6 +105,11 @@ async fn body_document(me: &Me, email: &EmailRow, query: &BodyQuery) -> Result<S
                 },
                 link_warning: &words.link_warning,
                 fold_label: if fold_html { &words.fold } else { "" },
+                remote: if pictures {
+                    Remote::Allow(&remote)
+                } else {
+                    Remote::Block
+                },
                 ..CleanOptions::new(Purpose::Read)
             };
             let cleaned = html::clean(source, &options);
@@ -237,7 +250,7 @@ struct PrintPage {
 }
 
 /// `GET /mail/m/{id}/print`: black on white, without controls.
-pub async fn print(me: Me, Path(id): Path<EmailId>) -> Page {
+pub async fn print(me: Me, Path(id): Path<EmailId>, Query(query): Query<BodyQuery>) -> Page {
     let email = me.app.mail.email(me.account, id).await?;
     let c = me.ctx().await?;
     let facts = Facts::read(&email.facts);
@@ -276,7 +289,10 @@ pub async fn print(me: Me, Path(id): Path<EmailId>) -> Page {
         },
         subject: subject(me.lang, &email.subject),
         lines,
-        body: format!("/mail/m/{id}/body?all=1&open=1"),
+        body: with_query(
+            &format!("/mail/m/{id}/body"),
+            &[("all", "1"), ("open", "1"), ("pictures", &query.pictures)],
+        ),
         body_title: c.lang.t("reader"),
         files: mime::attachments(&parts)
             .into_iter()

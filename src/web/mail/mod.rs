@@ -7,6 +7,7 @@ pub mod act;
 pub mod body;
 pub mod column;
 pub mod list;
+pub mod pictures;
 pub mod reader;
 pub mod search;
 pub mod view;

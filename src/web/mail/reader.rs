@@ -1,13 +1,15 @@
 //! The reader: a conversation, its messages folded or open, its attachments (ui.md 6.2 "Reader").
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use askama::Template;
 use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse};
+use serde::Deserialize;
 
-use super::list::{ListQuery, find_folder, page, targets};
+use super::list::{ListQuery, find_folder, page, targets, with_query};
+use super::pictures::{consent_word, consented};
 use super::view::{Ctx, folder_name, person, picture, subject};
 use super::{RowId, key_of};
 use crate::error::Refusal;
@@ -15,16 +17,20 @@ use crate::format::address::Mailbox;
 use crate::format::html::visible;
 use crate::format::mime::{self, Part};
 use crate::model::{EmailId, Flags, FolderId, SpecialUse};
+use crate::service::accounts::preferences::RemotePictures;
 use crate::service::mail::FolderRow;
 use crate::service::mail::Mail;
 use crate::service::mail::MessageRow;
 use crate::service::mail::deliver::Facts;
+use crate::service::mail::pictures::BodyNotes;
 use crate::web::error::{Page, WebError};
 use crate::web::headers::{varies, wants_part};
 use crate::web::me::Me;
 
 /// More than this many older messages are one line until asked for.
 const OLDER_SHOWN: usize = 6;
+/// Folded messages whose bodies are looked at for what their banners say; the others offer it in their menus.
+const LOOKED_AT: usize = 12;
 /// Addresses named under the sender; the details have all.
 const NAMED: usize = 4;
 
@@ -127,19 +133,46 @@ pub struct MessageView {
     pub important: bool,
     /// Size as text.
     pub size: String,
-    /// The message has remote pictures that wait for consent; filled by the body, see `body.rs`.
+    /// The page for paper.
+    pub print: String,
+    /// What the reader may decide about remote pictures.
     pub pictures: Pictures,
+    /// "2 links lead elsewhere than their text says."
+    pub suspicious: Option<String>,
+    /// "2 tracking pixels removed".
+    pub trackers: Option<String>,
+    /// The rest of a very long message.
+    pub whole: Option<String>,
+    /// Its HTML is too deep to be shown.
+    pub too_complex: bool,
 }
 
 /// What the reader may decide about remote pictures.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pictures {
-    /// How many wait.
-    pub blocked: usize,
-    /// They are shown now.
-    pub shown: bool,
-    /// Whose pictures "always" would mean.
+    /// Some wait, and the reader is asked.
+    pub asks: bool,
+    /// Some wait, or may, and the menu offers to show them.
+    pub offers: bool,
+    /// Whose pictures "always" would mean; empty where that cannot be chosen.
     pub sender: String,
+    /// The folder the reader is in.
+    pub folder: String,
+    /// The row that is open.
+    pub row: String,
+}
+
+/// What is known of the bodies of a conversation before they are shown.
+#[derive(Debug, Default)]
+struct Bodies {
+    /// By message, as far as they were looked at.
+    notes: HashMap<EmailId, BodyNotes>,
+    /// By message: the word that shows its pictures.
+    shown: HashMap<EmailId, String>,
+    folder: String,
+    row: String,
+    is_junk: bool,
+    never: bool,
 }
 
 /// A file of a message.
@@ -176,18 +209,28 @@ pub struct MessagePart<'a> {
     pub m: &'a MessageView,
 }
 
+/// What the address of a conversation may ask for beside its list's.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ShownQuery {
+    /// Consent to the pictures of one message.
+    pictures: String,
+}
+
 /// `GET /mail/{folder}/{id}`: the conversation beside its list, or alone for a script.
 pub async fn conversation(
     me: Me,
     Path((key, id)): Path<(String, String)>,
     Query(query): Query<ListQuery>,
+    Query(shown): Query<ShownQuery>,
     headers: HeaderMap,
 ) -> Page {
     let id = RowId::parse(&id).ok_or(Refusal::NoMessage)?;
     let folder = find_folder(&me, &key).await?;
     let c = me.ctx().await?;
     let folders = me.app.mail.folders(me.account).await?;
-    let reader = build(&me, &c, folder, &folders, id).await?;
+    let once = consented(&me, &shown.pictures).await?;
+    let reader = build(&me, &c, folder, &folders, id, once).await?;
     if wants_part(&headers) {
         return Ok((
             varies(),
@@ -205,7 +248,7 @@ pub async fn conversation(
     Ok((varies(), Html(page.render()?)).into_response())
 }
 
-/// The view of one conversation or message, opened in `folder`.
+/// The view of one conversation or message, opened in `folder`; the pictures of `once` are shown.
 ///
 /// # Errors
 /// [`WebError`].
@@ -215,6 +258,7 @@ pub async fn build(
     folder: FolderId,
     folders: &[FolderRow],
     id: RowId,
+    once: Option<EmailId>,
 ) -> Result<ReaderView, WebError> {
     let row = folders
         .iter()
@@ -233,13 +277,32 @@ pub async fn build(
         return Err(Refusal::NoMessage.into());
     }
     let newest = shown.last().map(|m| m.email_id).unwrap_or_default();
-    let mut messages = Vec::with_capacity(shown.len());
-    for m in &shown {
-        let is_open = m.email_id == newest || !m.flags.has(Flags::SEEN) || Some(m.email_id) == only;
-        messages.push(message_view(c, m, folder, folders, !is_open)?);
-    }
     let special = row.special_use();
     let key = key_of(row);
+    let open: HashSet<EmailId> = shown
+        .iter()
+        .filter(|m| !m.flags.has(Flags::SEEN))
+        .map(|m| m.email_id)
+        .chain([newest])
+        .chain(only)
+        .collect();
+    let bodies = Bodies {
+        folder: key.clone(),
+        row: id.to_string(),
+        is_junk: special == Some(SpecialUse::Junk),
+        ..look_at(me, &shown, &open, once, special).await?
+    };
+    let mut messages = Vec::with_capacity(shown.len());
+    for m in &shown {
+        messages.push(message_view(
+            c,
+            m,
+            folder,
+            folders,
+            !open.contains(&m.email_id),
+            &bodies,
+        )?);
+    }
     let unread: Vec<String> = shown
         .iter()
         .filter(|m| !m.flags.has(Flags::SEEN))
@@ -339,12 +402,13 @@ fn shown_messages(
 ///
 /// # Errors
 /// [`WebError`].
-pub fn message_view(
+fn message_view(
     c: &Ctx,
     m: &MessageRow,
     folder: FolderId,
     folders: &[FolderRow],
     is_folded: bool,
+    bodies: &Bodies,
 ) -> Result<MessageView, WebError> {
     let facts = Facts::read(&m.facts);
     let parts = Mail::parts(&m.parts)?;
@@ -354,7 +418,17 @@ pub fn message_view(
         .map(|part| attachment(c, m.email_id, part))
         .collect();
     let from = person(c, &m.sender_name, &m.sender_address);
-    let pictures = Pictures::default();
+    let notes = bodies.notes.get(&m.email_id);
+    let word = bodies.shown.get(&m.email_id).map_or("", String::as_str);
+    let own = |what: &str| {
+        with_query(
+            &format!("/mail/m/{}/{what}", m.email_id),
+            &[("pictures", word)],
+        )
+    };
+    let is_html = mime::html_body(&parts)
+        .iter()
+        .any(|p| p.content_type == "text/html");
     Ok(MessageView {
         email: m.email_id.0,
         is_folded,
@@ -378,7 +452,8 @@ pub fn message_view(
         iso: c.dates.iso(m.received_at),
         full: c.dates.full(m.sent_at),
         preview: visible(&m.preview),
-        body: format!("/mail/m/{}/body", m.email_id),
+        body: own("body"),
+        print: own("print"),
         body_title: c
             .lang
             .t_args("reader-body-of", &[("name", from.clone().into())]),
@@ -391,9 +466,89 @@ pub fn message_view(
             .and_then(|u| u.https.clone().or_else(|| u.mailto.clone())),
         important: facts.importance == mime::Importance::High,
         size: c.lang.size(m.size_bytes),
-        pictures,
+        pictures: pictures_of(m, bodies, is_html, &from),
+        suspicious: notes
+            .filter(|n| n.suspicious_links > 0)
+            .map(|n| c.lang.t_n("body-suspicious", n.suspicious_links)),
+        trackers: notes
+            .filter(|n| n.trackers > 0)
+            .map(|n| c.lang.t_n("trackers-removed", n.trackers)),
+        whole: notes.filter(|n| n.is_cut).map(|_| {
+            with_query(
+                &format!("/mail/m/{}/body", m.email_id),
+                &[("all", "1"), ("pictures", word)],
+            )
+        }),
+        too_complex: notes.is_some_and(|n| n.is_too_complex),
         from,
     })
+}
+
+/// What is in the bodies, and whose pictures are shown: those of `once`, and of senders the reader agreed to. In Junk nobody's
+/// name counts for anything.
+async fn look_at(
+    me: &Me,
+    shown: &[MessageRow],
+    open: &HashSet<EmailId>,
+    once: Option<EmailId>,
+    special: Option<SpecialUse>,
+) -> Result<Bodies, WebError> {
+    let (open, folded): (Vec<&MessageRow>, Vec<&MessageRow>) =
+        shown.iter().rev().partition(|m| open.contains(&m.email_id));
+    let wanted = open
+        .into_iter()
+        .chain(folded.into_iter().take(LOOKED_AT))
+        .map(MessageRow::as_email)
+        .collect();
+    let notes = me.app.mail.body_notes(me.account, wanted).await?;
+    let senders: Vec<String> = shown.iter().map(sender_of).collect();
+    let agreed = if special == Some(SpecialUse::Junk) {
+        HashSet::new()
+    } else {
+        let mail = &me.app.mail;
+        mail.shows_pictures_of(me.account, me.pictures, &senders)
+            .await?
+    };
+    let mut words = HashMap::new();
+    for (m, sender) in shown.iter().zip(&senders) {
+        if once == Some(m.email_id) || agreed.contains(sender) {
+            words.insert(m.email_id, consent_word(me, m.email_id).await?);
+        }
+    }
+    Ok(Bodies {
+        notes,
+        shown: words,
+        never: me.pictures == RemotePictures::Never,
+        ..Bodies::default()
+    })
+}
+
+/// The compare form of a message's sender.
+fn sender_of(m: &MessageRow) -> String {
+    let sender = Mailbox {
+        name: String::new(),
+        address: m.sender_address.clone(),
+    };
+    sender.compare_form()
+}
+
+fn pictures_of(m: &MessageRow, bodies: &Bodies, is_html: bool, from: &str) -> Pictures {
+    let waits = !bodies.shown.contains_key(&m.email_id)
+        && is_html
+        && bodies.notes.get(&m.email_id).is_none_or(|n| n.pictures > 0);
+    let asks = waits && !bodies.never && bodies.notes.contains_key(&m.email_id);
+    let may_always = !bodies.is_junk && !m.sender_address.is_empty();
+    Pictures {
+        asks,
+        offers: waits && !asks,
+        sender: if may_always {
+            from.to_owned()
+        } else {
+            String::new()
+        },
+        folder: bodies.folder.clone(),
+        row: bodies.row.clone(),
+    }
 }
 
 /// Answers would go to another domain than the sender's.

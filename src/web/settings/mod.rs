@@ -17,6 +17,7 @@ use super::mail::view::folder_path;
 use super::me::Me;
 use super::page::{Area, Layout, Search, Toast};
 use crate::error::Refusal;
+use crate::format::html::visible;
 use crate::i18n::Lang;
 use crate::service::App;
 use crate::service::accounts::preferences::{
@@ -36,6 +37,7 @@ pub fn routes() -> Router<App> {
         .route("/settings/language", get(language).post(save_language))
         .route("/settings/display", get(display).post(save_preferences))
         .route("/settings/mail", get(mail).post(save_preferences))
+        .route("/settings/mail/pictures", post(withdraw_consent))
         .route("/settings/signatures", get(signatures).post(save_signature))
         .route("/settings/storage", get(storage))
         .route("/settings/security", get(security::page))
@@ -384,6 +386,8 @@ struct MailPage {
     mark_read: Vec<Choice>,
     after: Vec<Choice>,
     pictures: Vec<Choice>,
+    /// Name and address of everybody whose pictures are loaded by consent.
+    senders: Vec<(String, String)>,
     undo: Vec<Choice>,
     reminder: bool,
     collect: bool,
@@ -428,6 +432,14 @@ async fn mail(me: Me) -> Page {
                 RemotePictures::Known => l.t("pictures-known"),
             },
         ),
+        senders: me
+            .app
+            .mail
+            .picture_senders(me.account)
+            .await?
+            .into_iter()
+            .map(|k| (visible(&k.name), k.address))
+            .collect(),
         undo: [0, 5, 10, 20, 30]
             .into_iter()
             .map(|s: u32| {
@@ -446,6 +458,19 @@ async fn mail(me: Me) -> Page {
         collect: p.collect_addresses,
     };
     Ok(Html(page.render()?).into_response())
+}
+
+/// Whose consent ends.
+#[derive(Debug, Deserialize)]
+struct SenderForm {
+    address: String,
+}
+
+/// `POST /settings/mail/pictures`: a sender's pictures wait for consent again.
+async fn withdraw_consent(me: Me, Form(form): Form<SenderForm>) -> Page {
+    let mail = &me.app.mail;
+    mail.withdraw_consent(me.account, &form.address).await?;
+    saved(&me, "mail").await
 }
 
 /// Any of the choices of `display` and `mail`; `section` says which page sent it.

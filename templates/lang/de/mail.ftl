@@ -44,6 +44,18 @@ message-source = Quelltext
 message-save = Als Datei speichern
 pictures-blocked = Externe Bilder wurden nicht geladen.
 pictures-always = Von { $name } immer
+pictures-show = Externe Bilder anzeigen
+trackers = Zählpixel
+trackers-removed =
+    { $n ->
+        [one] Ein Zählpixel wurde entfernt.
+       *[other] { $n } Zählpixel wurden entfernt.
+    }
+body-suspicious =
+    { $n ->
+        [one] Ein Link in dieser Nachricht führt woandershin, als sein Text sagt. Er ist gekennzeichnet.
+       *[other] { $n } Links in dieser Nachricht führen woandershin, als ihr Text sagt. Sie sind gekennzeichnet.
+    }
 reply-elsewhere = Der Absender verwendet eine andere Antwortadresse: { $address }
 list-mail = Diese Nachricht kam über einen Verteiler.
 unsubscribe = Abmelden

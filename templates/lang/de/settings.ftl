@@ -55,6 +55,9 @@ pictures-ask = Jedes Mal fragen
 pictures-never = Nie laden
 pictures-known = Von bekannten Absendern laden
 pictures-text = Bilder laden immer über diesen Server; der Absender erfährt Ihre Adresse nicht.
+picture-senders = Absender, deren Bilder geladen werden
+picture-senders-text = Sie haben zugestimmt, dass Bilder dieser Absender ohne Nachfrage geladen werden.
+picture-senders-none = Noch niemand. Wählen Sie in einer Nachricht „Von … immer“.
 undo-send = Senden rückgängig machen
 seconds =
     { $n ->

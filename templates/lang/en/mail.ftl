@@ -44,6 +44,18 @@ message-source = Source
 message-save = Save as file
 pictures-blocked = Remote images were not loaded.
 pictures-always = Always from { $name }
+pictures-show = Show remote images
+trackers = Tracking pixels
+trackers-removed =
+    { $n ->
+        [one] One tracking pixel was removed.
+       *[other] { $n } tracking pixels were removed.
+    }
+body-suspicious =
+    { $n ->
+        [one] A link in this message leads elsewhere than its text says. It is marked.
+       *[other] { $n } links in this message lead elsewhere than their text says. They are marked.
+    }
 reply-elsewhere = The sender uses another address for replies: { $address }
 list-mail = This message came by a mailing list.
 unsubscribe = Unsubscribe

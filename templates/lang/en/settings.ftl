@@ -55,6 +55,9 @@ pictures-ask = Ask every time
 pictures-never = Never load
 pictures-known = Load from known senders
 pictures-text = Images always load through this server; the sender does not learn your address.
+picture-senders = Senders whose images are loaded
+picture-senders-text = You agreed to load images of these senders without being asked.
+picture-senders-none = Nobody yet. Choose “Always from …” in a message.
 undo-send = Undo send
 seconds =
     { $n ->
