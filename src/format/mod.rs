@@ -5,6 +5,7 @@ pub mod davxml;
 pub mod html;
 pub mod ical;
 pub mod lines;
+pub mod imap;
 pub mod mime;
 pub mod picture;
 pub mod pop3;
