@@ -12,6 +12,7 @@ pub mod items;
 pub mod live;
 pub mod mail;
 pub mod maildrop;
+pub mod mailbox;
 pub mod notices;
 pub mod outgoing;
 
@@ -40,6 +41,8 @@ pub struct Services {
     pub changes: changes::Hub,
     /// Messages and folders.
     pub mail: mail::Mail,
+    /// Folders as sessions hold them open.
+    pub mailbox: mailbox::Mailboxes,
     /// Accounts, addresses, passwords, sign-in.
     pub accounts: Arc<accounts::Accounts>,
     /// Events, contacts, tasks, notes and their collections.
@@ -70,6 +73,12 @@ impl App {
             notices.clone(),
         );
         let items = items::Items::new(&config, store.clone(), changes.clone(), notices.clone());
+        let mailbox = mailbox::Mailboxes::new(
+            Arc::clone(&config),
+            store.clone(),
+            changes.clone(),
+            notices.clone(),
+        );
         let accounts = Arc::new(accounts::Accounts::new(
             config.clone(),
             store.clone(),
@@ -88,6 +97,7 @@ impl App {
                 changes,
                 items,
                 mail,
+                mailbox,
                 store,
                 notices: Mutex::new(Some(waiting)),
             }),

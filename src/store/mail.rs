@@ -132,6 +132,8 @@ pub struct FlagEdit {
     pub add_keywords: Vec<String>,
     /// Keywords to remove.
     pub remove_keywords: Vec<String>,
+    /// `add_keywords` are all that stay.
+    pub replaces_keywords: bool,
     /// RFC 7162 3.1.3: only messages whose change number is not above this.
     pub unchanged_since: Option<i64>,
 }
@@ -285,7 +287,8 @@ impl Write {
             "with old as (
                  select uid, flags, keywords,
                         (flags | $4) & ~$5 as new_flags,
-                        case when cardinality($6::text[]) + cardinality($7::text[]) = 0 then keywords
+                        case when $10 then array(select k from unnest($6::text[]) k order by 1)
+                             when cardinality($6::text[]) + cardinality($7::text[]) = 0 then keywords
                              else array(select k from unnest(keywords) k where k <> all($7)
                                         union
                                         select k from unnest($6::text[]) k
@@ -317,6 +320,7 @@ impl Write {
         .bind(&edit.remove_keywords)
         .bind(edit.unchanged_since)
         .bind(self.modseq)
+        .bind(edit.replaces_keywords)
         .fetch_all(&mut *self.tx)
         .await
         .map_err(StoreError::from)?;

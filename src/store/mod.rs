@@ -31,6 +31,7 @@ pub mod known;
 pub mod login;
 pub mod mail;
 pub mod maildrop;
+pub mod mailbox;
 pub mod message;
 pub mod notify;
 pub mod preference;
