@@ -11,8 +11,8 @@ pub mod house;
 pub mod items;
 pub mod live;
 pub mod mail;
-pub mod maildrop;
 pub mod mailbox;
+pub mod maildrop;
 pub mod notices;
 pub mod outgoing;
 
