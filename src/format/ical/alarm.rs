@@ -75,18 +75,40 @@ pub fn next_alarm(
         .min()
 }
 
+/// Every time the reminders of one instance go off, repetitions included.
+#[must_use]
+pub fn alarm_times(
+    part: Component<'_>,
+    zones: &Zones,
+    starts_at: OffsetDateTime,
+    ends_at: OffsetDateTime,
+) -> Vec<OffsetDateTime> {
+    alarms(part, zones)
+        .into_iter()
+        .flat_map(|alarm| {
+            let first = alarm.first(starts_at, ends_at);
+            let (times, gap) = alarm.repeat;
+            (0..=times).filter_map(move |n| first?.checked_add(Duration::seconds(n * gap)))
+        })
+        .collect()
+}
+
 impl Alarm {
+    fn first(self, starts_at: OffsetDateTime, ends_at: OffsetDateTime) -> Option<OffsetDateTime> {
+        match self.trigger {
+            Trigger::At(at) => Some(at),
+            Trigger::FromStart(s) => starts_at.checked_add(Duration::seconds(s)),
+            Trigger::FromEnd(s) => ends_at.checked_add(Duration::seconds(s)),
+        }
+    }
+
     fn next(
         self,
         starts_at: OffsetDateTime,
         ends_at: OffsetDateTime,
         now: OffsetDateTime,
     ) -> Option<OffsetDateTime> {
-        let first = match self.trigger {
-            Trigger::At(at) => at,
-            Trigger::FromStart(s) => starts_at.checked_add(Duration::seconds(s))?,
-            Trigger::FromEnd(s) => ends_at.checked_add(Duration::seconds(s))?,
-        };
+        let first = self.first(starts_at, ends_at)?;
         let after = self.acknowledged.map_or(now, |a| a.max(now));
         if self.acknowledged.is_some_and(|a| a >= first) {
             return None;

@@ -228,9 +228,10 @@ impl<'t, 'a> ComponentMut<'t, 'a> {
         self.0.items.push(IcalItem::Component(Box::new(child)));
     }
 
-    /// Adds a copy of a component of another tree inside.
-    pub fn add_copy(&mut self, of: Component<'_>) {
-        let copy = of.cst().clone().into_static();
+    /// Adds a copy of a component of another tree inside, changed by `change`.
+    pub fn add_copy(&mut self, of: Component<'_>, change: impl FnOnce(&mut ComponentMut<'_, 'a>)) {
+        let mut copy = of.cst().clone().into_static();
+        change(&mut ComponentMut(&mut copy));
         self.0.items.push(IcalItem::Component(Box::new(copy)));
     }
 

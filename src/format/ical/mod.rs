@@ -12,20 +12,23 @@
 //! | `zone` | wall time to instants: own VTIMEZONEs, IANA and Windows names |
 //! | `object` | [`Object`]: one calendar object resource (RFC 4791 4.1) and its checks |
 //! | `index` | [`Index`]: what the item's row keeps beside the bytes |
-//! | `alarm` | the next reminder |
+//! | `alarm` | reminders |
+//! | `expand` | what a report returns instead of the whole object |
 //!
 //! Invariants: no recursion on input depth, every limit of [`Limits`] is held while reading, time linear in the input.
 
 mod alarm;
 mod edit;
+mod expand;
 mod index;
 mod object;
 mod tree;
 mod value;
 mod zone;
 
-pub use alarm::next_alarm;
+pub use alarm::{alarm_times, next_alarm};
 pub use edit::{ComponentMut, NewProperty};
+pub use expand::{expanded, limited};
 pub use index::{Facts, Index, address, index, index_words};
 pub use object::{Kind, Object};
 pub use tree::{Component, Limits, Property, Tree};

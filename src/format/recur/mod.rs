@@ -19,9 +19,11 @@
 //! Invariants: at most [`Caps::steps`] steps and [`Caps::instances`] instances an event and question; no recursion.
 
 mod freebusy;
+mod overlap;
 mod rule;
 mod series;
 
 pub use freebusy::{Busy, BusyKind, merge_busy};
+pub use overlap::{TimeRange, alarms_in_range, is_in_range};
 pub use rule::{Onsets, Rule};
 pub use series::{Caps, Expansion, Instance, LastEnd, Series, Window, falls_in};

@@ -43,6 +43,8 @@ pub struct Instance<'t> {
     pub part: Component<'t>,
     /// What RECURRENCE-ID calls it; none when the object does not repeat.
     pub id: Option<DateValue>,
+    /// The instant of that name: when it starts, or would have started before it was moved.
+    pub id_at: OffsetDateTime,
     /// Wall time of its start, on the clock of `part`'s DTSTART.
     pub local: PrimitiveDateTime,
     /// It takes whole days and is no instant: the two instants are midnights of whoever looks.
@@ -339,7 +341,12 @@ impl<'t> Series<'t> {
     }
 
     /// Gives `take` what may overlap a window, in no order, until it says stop.
-    fn each(&self, window: Window, steps: usize, take: &mut dyn FnMut(Instance<'t>) -> bool) {
+    pub(super) fn each(
+        &self,
+        window: Window,
+        steps: usize,
+        take: &mut dyn FnMut(Instance<'t>) -> bool,
+    ) {
         for (id, changed) in &self.overrides {
             if self.master.as_ref().is_some_and(|m| m.is_excluded(*id)) {
                 continue;
@@ -441,6 +448,7 @@ impl<'t> Series<'t> {
         Instance {
             part,
             id: self.is_recurring().then(|| master.id(id)),
+            id_at: master.zone.instant(id),
             local: start,
             is_all_day: master.start.is_date(),
             starts_at,
@@ -452,8 +460,16 @@ impl<'t> Series<'t> {
     fn changed(&self, id: PrimitiveDateTime, changed: &Override<'t>) -> Instance<'t> {
         let zone = self.zones.of_form(&changed.start.form);
         let (starts_at, ends_at) = changed.length.ends(changed.start.local, &zone);
+        let id_at = match &self.master {
+            Some(master) => master.zone.instant(id),
+            None => changed
+                .part
+                .date("RECURRENCE-ID")
+                .map_or(starts_at, |d| self.zones.instant(&d)),
+        };
         Instance {
             part: changed.part,
+            id_at,
             id: Some(match &self.master {
                 Some(master) => master.id(id),
                 None => changed.part.date("RECURRENCE-ID").unwrap_or(DateValue {

@@ -163,10 +163,10 @@ impl<'a> Card<'a> {
             {
                 return Err(CardFault::Syntax("a line without a name"));
             }
-            if one
-                .raw_value()
-                .iter()
-                .any(|b| *b < 0x20 && !matches!(b, b'\t' | b'\r' | b'\n'))
+            let value = one.value.to_string();
+            if value
+                .bytes()
+                .any(|b| b < 0x20 && !matches!(b, b'\t' | b'\r' | b'\n'))
             {
                 return Err(CardFault::Syntax("a control character"));
             }
@@ -176,13 +176,13 @@ impl<'a> Card<'a> {
             if one.params.len() > limits.parameters {
                 return Err(CardFault::Syntax("too many parameters"));
             }
-            if one.raw_value().len() > limits.photo_bytes {
+            if value.len() > limits.photo_bytes {
                 return Err(CardFault::TooLarge {
                     limit_bytes: limits.photo_bytes,
                 });
             }
             if name.eq_ignore_ascii_case("VERSION") {
-                version = Some(match one.raw_value_str().trim() {
+                version = Some(match value.trim() {
                     "2.1" => Version::V2,
                     "3.0" => Version::V3,
                     "4.0" => Version::V4,
@@ -280,14 +280,19 @@ impl<'a> Card<'a> {
             .find(|l| l.bare_name().eq_ignore_ascii_case(name));
         match found {
             Some(line) => {
-                if line.raw_value_str() != raw {
-                    line.value = VcardLine::text("X", raw).value;
+                if line.value.to_string() != raw {
                     // The new value is plain, whatever coded the old one.
                     line.params.retain(|p| {
                         !["ENCODING", "CHARSET", "QUOTED-PRINTABLE", "BASE64"]
                             .iter()
                             .any(|gone| p.name.get().eq_ignore_ascii_case(gone))
                     });
+                    let mut head = line.name.get().to_owned();
+                    for parameter in &line.params {
+                        head.push(';');
+                        head.push_str(&parameter.to_string());
+                    }
+                    *line = folded(&head, &raw, line.eol.get() == "\n");
                 }
             }
             None => self.add(&NewLine::raw(name, &raw)),
@@ -370,7 +375,7 @@ fn after_end(rest: &[u8]) -> &[u8] {
 
 fn is_same(one: &VcardLine<'_>, other: &VcardLine<'_>) -> bool {
     one.name.get().eq_ignore_ascii_case(other.name.get())
-        && one.raw_value() == other.raw_value()
+        && one.value.to_string() == other.value.to_string()
         && one.params.len() == other.params.len()
         && one
             .params
@@ -399,6 +404,12 @@ impl<'t> Line<'t> {
         self.line.bare_name()
     }
 
+    /// The version of its card.
+    #[must_use]
+    pub fn version(self) -> Version {
+        self.version
+    }
+
     /// Its group.
     #[must_use]
     pub fn group(self) -> Option<&'t str> {
@@ -414,7 +425,7 @@ impl<'t> Line<'t> {
     /// The value as written, folds undone.
     #[must_use]
     pub fn raw(self) -> Cow<'t, str> {
-        self.line.raw_value_str()
+        Cow::Owned(self.line.value.to_string())
     }
 
     /// The value with its coding undone (quoted-printable and character set of 2.1), escapes kept.
@@ -425,7 +436,14 @@ impl<'t> Line<'t> {
         if coding != Some(Encoding::QuotedPrintable) && charset.is_none() {
             return self.raw();
         }
-        let bytes = self.line.raw_value();
+        // 8-bit values of old cards are no UTF-8; the crate gives their octets with the escapes undone, which 2.1 hardly uses.
+        let text = self.raw();
+        let octets = self.line.value.decode_bytes();
+        let bytes: &[u8] = if text.contains('\u{fffd}') {
+            &octets
+        } else {
+            text.as_bytes()
+        };
         let bytes = if coding == Some(Encoding::QuotedPrintable) {
             Cow::Owned(codec::decode(bytes, Encoding::QuotedPrintable))
         } else {
@@ -640,25 +658,36 @@ impl NewLine {
     }
 
     fn line<'a>(&self, is_lf: bool) -> VcardLine<'a> {
-        // Read back from its text, so that it is a line like any other.
-        let mut text = self.name.clone();
+        let mut head = self.name.clone();
         for (name, value) in &self.parameters {
-            text.push(';');
-            text.push_str(name);
-            text.push('=');
-            text.push_str(value);
+            head.push(';');
+            head.push_str(name);
+            head.push('=');
+            head.push_str(value);
         }
-        text.push_str(":\r\n");
-        let mut line = VcardLine::take(text.as_bytes()).map_or_else(
-            |_| VcardLine::text(self.name.clone(), String::new()),
-            |(line, _)| owned(line),
-        );
-        line.value = VcardLine::text("X", self.raw.clone()).value;
-        if is_lf {
-            line.eol.set("\n");
-        }
-        line
+        folded(&head, &self.raw, is_lf)
     }
+}
+
+/// A line of its text, folded at 75 octets, read back so that it is a line like any other.
+fn folded<'a>(head: &str, raw: &str, is_lf: bool) -> VcardLine<'a> {
+    let end = if is_lf { "\n" } else { "\r\n" };
+    let mut text = String::with_capacity(head.len() + raw.len() + 8);
+    let mut width = 0;
+    for c in head.chars().chain([':']).chain(raw.chars()) {
+        if width + c.len_utf8() > 75 {
+            text.push_str(end);
+            text.push(' ');
+            width = 1;
+        }
+        text.push(c);
+        width += c.len_utf8();
+    }
+    text.push_str(end);
+    VcardLine::take(text.as_bytes()).map_or_else(
+        |_| VcardLine::text("X-EMPTY", String::new()),
+        |(line, _)| owned(line),
+    )
 }
 
 /// The same line, owning its text.

@@ -6,12 +6,15 @@
 //! | file | what |
 //! | --- | --- |
 //! | `card` | [`Card`], [`Line`]: reading under limits, walking, changing single lines |
+//! | `convert` | a card in another version |
 //! | `index` | [`CardIndex`]: what the item's row keeps beside the bytes |
 //!
 //! Invariants: no recursion, every limit of [`CardLimits`] is held while reading, time linear in the input.
 
 mod card;
+mod convert;
 mod index;
 
 pub use card::{Card, CardFault, CardLimits, Line, NewLine, Version};
+pub use convert::convert;
 pub use index::{CardFacts, CardIndex, CardKind, Labelled, index_card};
