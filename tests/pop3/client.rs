@@ -1,22 +1,38 @@
-//! A program with users whose mailboxes a test fills, and a client that does exactly what it is told.
+//! The door with users whose mailboxes a test fills, and a client that does exactly what it is told.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postamt::config::Config;
-use postamt::model::{AccountId, Role};
+use postamt::model::{AccountId, Charge, Role, SpecialUse};
+use postamt::net::gate::{Gate, Limits};
 use postamt::net::line::{Stream, Wire, WireError};
+use postamt::net::listener::{Door, Listener};
 use postamt::net::outbound::{Demand, connector};
+use postamt::net::tls::Tls;
+use postamt::pop3::session::Pop3;
+use postamt::service::App;
 use postamt::service::accounts::admin::{Actor, CreateAccount};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use super::common::TestDb;
 use super::common::people::PASSWORD;
-use super::common::server::TestServer;
+use super::common::server::settings;
 
-/// The program and its one domain.
+/// The door on its own, over all services, with one domain.
 pub struct World {
-    pub server: TestServer,
+    pub app: App,
+    pub db: TestDb,
+    pop3: SocketAddr,
+    pop3s: SocketAddr,
+    folder: PathBuf,
+    tasks: TaskTracker,
+    stop: CancellationToken,
 }
 
 impl World {
@@ -26,18 +42,68 @@ impl World {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let server = TestServer::start_with(|config| {
-            config.pop3.sign_in_delay = Duration::ZERO;
-            config.pop3.connections_per_source = 1_000;
-            config.pop3.new_connections_per_minute = 100_000;
-            config.lock.failures = 50;
-            change(config);
-        })
-        .await;
-        let host = Actor::command_line();
-        let created = server.app().accounts.create_domain(&host, "x.test").await;
+        let db = TestDb::new().await;
+        let folder = std::env::temp_dir().join(format!("postamt-pop3-{:x}", rand::random::<u64>()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut config = settings(&db, &folder);
+        config.pop3.sign_in_delay = Duration::ZERO;
+        config.pop3.connections_per_source = 1_000;
+        config.pop3.new_connections_per_minute = 100_000;
+        config.lock.failures = 50;
+        change(&mut config);
+        let app = App::new(Arc::new(config), db.store.clone());
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        app.start(&tasks, &stop);
+        let tls = Tls::open(&app.config.tls, &folder, "mx.x.test").unwrap();
+        let pop3 = Arc::new(Pop3::new(app.clone(), tls));
+        let gate = Gate::new(Limits {
+            connections: app.config.pop3.connections,
+            per_source: app.config.pop3.connections_per_source,
+            new_per_minute: app.config.pop3.new_connections_per_minute,
+        });
+        let listen = |tls_first| {
+            let door = Door {
+                name: "pop3",
+                gate: gate.clone(),
+                kept_free: 0,
+                proxies: Arc::new([]),
+                refusal: b"-ERR [SYS/TEMP] Too many connections, try again later\r\n",
+            };
+            let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), door).unwrap();
+            let address = listener.address();
+            let (pop3, until) = (Arc::clone(&pop3), stop.clone());
+            tasks.spawn(listener.run(stop.clone(), tasks.clone(), move |accepted| {
+                let (pop3, until) = (Arc::clone(&pop3), until.clone());
+                async move { pop3.serve(tls_first, accepted, &until).await }
+            }));
+            address
+        };
+        let (pop3, pop3s) = (listen(false), listen(true));
+        let created = app
+            .accounts
+            .create_domain(&Actor::command_line(), "x.test")
+            .await;
         created.unwrap();
-        Self { server }
+        Self {
+            app,
+            db,
+            pop3,
+            pop3s,
+            folder,
+            tasks,
+            stop,
+        }
+    }
+
+    /// Begins a graceful stop.
+    pub fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+    }
+
+    /// Waits until everything has ended.
+    pub async fn stopped(&self) {
+        self.tasks.wait().await;
     }
 
     /// A user with [`PASSWORD`].
@@ -50,14 +116,14 @@ impl World {
             must_change: Some(false),
             ..CreateAccount::default()
         };
-        let accounts = &self.server.app().accounts;
+        let accounts = &self.app.accounts;
         let created = accounts.create_account(&Actor::command_line(), &new).await;
         created.unwrap().account
     }
 
     /// Puts a message into an inbox as it stands.
     pub async fn deliver(&self, account: AccountId, message: &[u8]) {
-        let mail = &self.server.app().mail;
+        let mail = &self.app.mail;
         let received = mail.receive_whole(message).await.unwrap();
         for delivered in mail.deliver(&received, &[account]).await {
             delivered.outcome.unwrap();
@@ -72,27 +138,47 @@ impl World {
         }
     }
 
+    /// The same small message many times, a copy of a copy, which is quick.
+    pub async fn copies(&self, account: AccountId, count: usize) {
+        self.letters(account, 1).await;
+        let inbox = self
+            .app
+            .mail
+            .special_folder(account, SpecialUse::Inbox)
+            .await
+            .unwrap();
+        let mut there = 1;
+        while there < count {
+            let uids: Vec<i64> = (1_i64..).take(there.min(count - there)).collect();
+            let draft = self.db.store.draft().await.unwrap();
+            let mut write = draft.lock(account, Charge::NONE).await.unwrap();
+            write.copy_messages(inbox, &uids, inbox).await.unwrap();
+            self.app.changes.wake(write.commit().await.unwrap());
+            there += uids.len();
+        }
+    }
+
     /// Messages in the inbox.
     pub async fn inbox(&self, account: AccountId) -> i64 {
         let sql =
             "select message_count from folder where account_id = $1 and special_use = 'inbox'";
-        self.server.db.number(sql, account).await
+        self.db.number(sql, account).await
     }
 
     /// Removes the messages of these places in the inbox, 1 the oldest, as another door would.
     pub async fn remove(&self, account: AccountId, numbers: impl Iterator<Item = u32>) {
-        let maildrop = self.server.app().maildrop(account).await.unwrap();
+        let maildrop = self.app.maildrop(account).await.unwrap();
         assert!(maildrop.remove(numbers).await.refused.is_none());
     }
 
     /// A new connection to `pop3` or `pop3s`.
     pub async fn connect(&self, door: &str) -> Client {
-        let addresses = self.server.addresses();
-        let mut client = match door {
-            "pop3" => Client::to(addresses.pop3[0]).await,
-            "pop3s" => Client::to(addresses.pop3s[0]).await,
+        let address = match door {
+            "pop3" => self.pop3,
+            "pop3s" => self.pop3s,
             other => panic!("no door {other}"),
         };
+        let mut client = Client::to(address).await;
         if door == "pop3s" {
             client.start_tls().await;
         }
@@ -110,6 +196,13 @@ impl World {
         let said = client.say(&format!("PASS {PASSWORD}")).await;
         assert!(said.starts_with("+OK "), "{said}");
         client
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        drop(std::fs::remove_dir_all(&self.folder));
     }
 }
 

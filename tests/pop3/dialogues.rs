@@ -246,7 +246,7 @@ impl Player<'_> {
                     is_enabled: Some(false),
                     ..AccountChange::default()
                 };
-                let accounts = &self.world.server.app().accounts;
+                let accounts = &self.world.app.accounts;
                 let host = Actor::command_line();
                 let done = accounts.change_account(&host, self.account, &off).await;
                 done.map(drop).map_err(|refusal| refusal.to_string())?;
@@ -256,7 +256,7 @@ impl Player<'_> {
                 if there.to_string() != what {
                     return Err(format!("there are {there}"));
                 }
-                self.world.server.db.assert_adds_up(self.account).await;
+                self.world.db.assert_adds_up(self.account).await;
             }
             _ => return Err("not a step of a dialogue".to_owned()),
         }
@@ -265,12 +265,13 @@ impl Player<'_> {
 
     /// What the client sends: values, escapes and repetitions put in.
     fn expand(&self, text: &str, values: &[(&str, String)]) -> Vec<u8> {
-        let mut text = text
-            .replace("{user}", &format!("{}@x.test", self.user))
-            .replace("{password}", PASSWORD);
+        let mut text = text.to_owned();
         for (name, value) in values {
             text = text.replace(&format!("{{{name}}}"), value);
         }
+        let text = text
+            .replace("{user}", &format!("{}@x.test", self.user))
+            .replace("{password}", PASSWORD);
         octets(&text)
     }
 }
