@@ -688,3 +688,41 @@ async fn a_full_queue_counts_nobody() {
             .unwrap();
     assert_eq!(usize::try_from(counted).unwrap(), wrong + 1);
 }
+
+/// S-22: a wrong password of somebody and any password of nobody take the same time, so that the time tells no names. Medians
+/// of many pairs; where a name is found out by time, the one is a hundred times the other.
+#[tokio::test]
+async fn s22_nobody_takes_as_long_as_somebody() {
+    let mut config = settings();
+    config.lock.failures = 1_000;
+    config.lock.source_failures = 1_000;
+    config.lock.office_failures = 1_000;
+    let w = World::with(config).await;
+    w.domain("a.test").await;
+    w.account("anna@a.test", Role::User).await;
+    let mut times: [Vec<f64>; 3] = Default::default();
+    for n in 0..25 {
+        for (times, name) in times
+            .iter_mut()
+            .zip(["anna@a.test", "nobody@a.test", "a@no.test"])
+        {
+            // Another password each time: equal ones that wait share one verification.
+            let attempt = Try::new(name, &format!("wrong {n} of {name}"));
+            let began = std::time::Instant::now();
+            assert_eq!(attempt.word(&w.app).await, "wrong");
+            times.push(began.elapsed().as_secs_f64() * 1_000.0);
+        }
+    }
+    let median = |times: &mut Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    let [somebody, nobody, nowhere] = times.each_mut().map(median);
+    println!("somebody {somebody:.1} ms, nobody {nobody:.1} ms, another domain {nowhere:.1} ms");
+    for other in [nobody, nowhere] {
+        assert!(
+            (0.5..2.0).contains(&(other / somebody)),
+            "{somebody:.1} ms against {other:.1} ms"
+        );
+    }
+}

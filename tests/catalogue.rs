@@ -10,13 +10,14 @@ use postamt::store::account::admin::OWNED_TABLES;
 
 /// Tables that belong to the host, not to an account: small, or led by what they are asked for. An `account_id` in them
 /// is a reference that the database follows itself when an account goes.
-const GLOBAL: [&str; 16] = [
+const GLOBAL: [&str; 18] = [
     "account",
     "address",
     "audit_event",
     "certificate",
     "delivery_seen",
     "job",
+    "kept_sender",
     "known_source",
     "login_failure",
     "mail_domain",
@@ -26,6 +27,7 @@ const GLOBAL: [&str; 16] = [
     "session",
     "setting",
     "spool",
+    "upkeep",
     "_sqlx_migrations",
 ];
 

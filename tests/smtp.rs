@@ -327,3 +327,56 @@ fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
 }
+
+/// SRS: what comes back to a stranger's mail that an alias led on reaches the stranger, and nobody writes through us by it.
+#[tokio::test]
+async fn a_return_path_takes_notices_and_nothing_else() {
+    let server = Server::start(Vec::new()).await;
+    let mut client = server.connect("mx").await;
+    open(&mut client, &["away@x.test"]).await;
+    client.send(b"Subject: onwards\r\n\r\n.\r\n").await;
+    assert!(hear(&mut client).await.starts_with("250 "));
+    let queued = || async {
+        sqlx::query_as::<_, (String, String)>(
+            "select o.sender, r.address
+               from outbound o
+               join outbound_recipient r on r.queue_id = o.queue_id
+              order by o.queue_id",
+        )
+        .fetch_all(&server.db.pool)
+        .await
+        .unwrap()
+    };
+    let [(path, to)] = queued().await.try_into().unwrap();
+    assert_eq!(to, "anna@away.example");
+    assert!(
+        path.starts_with("SRS0=") && path.ends_with("=away.example=me@x.test"),
+        "{path}"
+    );
+    let prey = path.replace("=me@", "=prey@");
+    let at_catch_all = path
+        .replace("@x.test", "@any.test")
+        .replace("=me@", "=you@");
+    for (from, to, answer) in [
+        ("<>", &path, "250 2.1.5 "),
+        ("<>", &path.to_lowercase(), "250 2.1.5 "),
+        ("<me@away.example>", &path, "550 5.1.1 "),
+        ("<>", &prey, "550 5.1.1 "),
+        ("<>", &at_catch_all, "550 5.1.1 "),
+        ("<>", &path.replace("@x.test", "@other.example"), "550 "),
+    ] {
+        assert!(say(&mut client, "RSET").await.starts_with("250 "));
+        let mail = say(&mut client, &format!("MAIL FROM:{from}")).await;
+        assert!(mail.starts_with("250 "), "{mail}");
+        let said = say(&mut client, &format!("RCPT TO:<{to}>")).await;
+        assert!(said.starts_with(answer), "{from} {to}: {said}");
+    }
+    say(&mut client, "RSET").await;
+    say(&mut client, "MAIL FROM:<>").await;
+    say(&mut client, &format!("RCPT TO:<{path}>")).await;
+    assert!(say(&mut client, "DATA").await.starts_with("354 "));
+    client.send(b"Subject: not delivered\r\n\r\n.\r\n").await;
+    assert!(hear(&mut client).await.starts_with("250 "));
+    let back = queued().await.pop().unwrap();
+    assert_eq!(back, (String::new(), "me@away.example".to_owned()));
+}

@@ -59,6 +59,8 @@ settings! {
         /// How long a finished delivery stays in the log (`postamt queue list --all`); the sending limits need a day.
         #[serde(with = "duration")]
         history: Duration = days(30), days(1)..=days(400);
+        /// How many days what comes back to mail that an alias led on still finds its sender (SRS).
+        return_days: u32 = 21, 7..=365;
         /// The name we greet with. Empty: `server.hostname`.
         helo: String = String::new();
         /// The port of MX hosts.

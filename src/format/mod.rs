@@ -12,6 +12,7 @@ pub mod pop3;
 pub mod query;
 pub mod recur;
 pub mod sasl;
+pub mod srs;
 pub mod vcard;
 pub mod wbxml;
 pub mod words;

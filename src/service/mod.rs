@@ -119,6 +119,7 @@ impl App {
             let (accounts, token) = (Arc::clone(&self.accounts), stop.clone());
             tasks.spawn(async move { accounts.keep_house(token).await });
             tasks.spawn(house::run(self.clone(), stop.clone()));
+            tasks.spawn(house::tidy(self.clone(), stop.clone()));
         }
     }
 

@@ -141,6 +141,21 @@ impl Session<'_> {
                 let target = Target { address, delivery };
                 Next::Answer(self.state.add(to, params, target))
             }
+            Recipient::Returning(sender)
+                if self
+                    .state
+                    .transaction()
+                    .is_some_and(|t| t.from.mailbox().is_none()) =>
+            {
+                let delivery = Delivery {
+                    accounts: Vec::new(),
+                    outside: vec![sender],
+                };
+                let target = Target { address, delivery };
+                Next::Answer(self.state.add(to, params, target))
+            }
+            // Only what comes back comes this way; else everybody who has seen such an address could write through us.
+            Recipient::Returning(_) => self.guessed(reply::unknown_user()),
             Recipient::Foreign if self.state.account().is_none() => {
                 self.guessed(reply::relaying_denied())
             }

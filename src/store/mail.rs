@@ -552,17 +552,18 @@ impl Write {
     }
 
     /// Remembers that this account was served with these bytes, so that a retry after a partial failure skips it.
+    /// False: another one was faster, and this write is to be dropped.
     ///
     /// # Errors
     /// [`Refusal::Unavailable`].
-    pub async fn note_delivery(&mut self, data_hash: &[u8]) -> Result<(), Refusal> {
-        sqlx::query("insert into delivery_seen (data_hash, account_id) values ($1, $2) on conflict do nothing")
+    pub async fn note_delivery(&mut self, data_hash: &[u8]) -> Result<bool, Refusal> {
+        let noted = sqlx::query("insert into delivery_seen (data_hash, account_id) values ($1, $2) on conflict do nothing")
             .bind(data_hash)
             .bind(self.account)
             .execute(&mut *self.tx)
             .await
             .map_err(StoreError::from)?;
-        Ok(())
+        Ok(noted.rows_affected() == 1)
     }
 
     async fn touch_folder(

@@ -41,6 +41,7 @@ pub mod search;
 pub mod session;
 pub mod turn;
 pub mod undo;
+pub mod upkeep;
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@ mod delivery;
 mod dialogues;
 mod peer;
 mod queue;
+mod returning;
 mod submit;
 mod whole;
 mod world;

@@ -578,8 +578,8 @@ async fn served_accounts_are_remembered_for_a_retry() {
     let anna = db.account("anna@x.test", 10_000).await;
     let bob = db.account("bob@x.test", 10_000).await;
     let mut w = write(&db, &anna).await;
-    w.note_delivery(b"hash").await.unwrap();
-    w.note_delivery(b"hash").await.unwrap();
+    assert!(w.note_delivery(b"hash").await.unwrap());
+    assert!(!w.note_delivery(b"hash").await.unwrap());
     quiet(w.commit().await.unwrap());
     assert_eq!(db.store.delivered_to(b"hash").await.unwrap(), [anna.id]);
     assert_eq!(db.store.delivered_to(b"other").await.unwrap(), []);

@@ -481,7 +481,10 @@ impl Accounts {
         let mut forms: Vec<String> = Vec::with_capacity(targets.len());
         for target in targets {
             let target = Address::parse(target.trim()).map_err(|_| Refusal::Invalid("targets"))?;
-            if self.recipient(&target, 0).await? == Recipient::Unknown {
+            if matches!(
+                self.recipient(&target, 0).await?,
+                Recipient::Unknown | Recipient::Returning(_)
+            ) {
                 return Err(Refusal::Invalid("target-unknown"));
             }
             let form = target.compare_form();

@@ -24,6 +24,8 @@ pub enum Purpose {
     RecoveryCode,
     /// The proof that the first step of a sign-in was done.
     Pending,
+    /// The return path of mail that an alias leads on.
+    ReturnPath,
     /// An address made for one action from outside a session (undo, confirmation).
     Link,
 }
@@ -37,6 +39,7 @@ impl Purpose {
             Self::AppPassword => b"app-password\0",
             Self::RecoveryCode => b"recovery-code\0",
             Self::Pending => b"pending\0",
+            Self::ReturnPath => b"return-path\0",
             Self::Link => b"link\0",
         }
     }

@@ -125,6 +125,13 @@ pub fn user_name(typed: &str) -> String {
     }
 }
 
+/// Today, in days since 1970.
+fn day() -> i64 {
+    time::OffsetDateTime::now_utc()
+        .unix_timestamp()
+        .div_euclid(86_400)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

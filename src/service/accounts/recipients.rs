@@ -5,13 +5,18 @@
 //! statement, quota read fresh in it; an alias one more for each level it unfolds. Nothing is cached: an answer that is a
 //! second old could take mail for a full or deleted mailbox.
 //!
+//! A return path that we made for mail an alias led on (`format/srs.rs`) means its sender, before any catch-all; one we did not
+//! make means nobody.
+//!
 //! Nothing here rewrites an address: `a%b@c`, `c!a` and quoted local parts mean a mailbox of exactly that name or nobody.
 
 use std::collections::{HashMap, HashSet};
 
-use super::Accounts;
+use super::keys::Purpose;
+use super::{Accounts, day};
 use crate::error::Refusal;
 use crate::format::address::Address;
+use crate::format::srs::{self, Origin, Srs};
 use crate::model::AccountId;
 use crate::store::address::{FoundAddress, Mailbox};
 
@@ -38,6 +43,8 @@ pub enum Recipient {
     },
     /// To be delivered.
     Deliver(Delivery),
+    /// A return path of ours: a notice goes to this sender of mail that was led on. For the null sender only.
+    Returning(Address),
 }
 
 /// Where a message for one recipient goes; never empty.
@@ -69,6 +76,7 @@ impl Accounts {
             None | Some(Found::Foreign) => Ok(Recipient::Foreign),
             Some(Found::Unknown) => Ok(Recipient::Unknown),
             Some(Found::Disabled) => Ok(Recipient::Disabled),
+            Some(Found::Return(sender)) => Ok(Recipient::Returning(sender)),
             Some(Found::Mailbox(mailbox)) => Ok(judge(&[mailbox], Vec::new(), declared_size)),
             Some(Found::Alias(targets)) => {
                 let (mailboxes, outside) = self.unfold(to, targets).await?;
@@ -120,7 +128,8 @@ impl Accounts {
                     let (mailboxes, outside) = self.unfold(address, targets).await?;
                     is_mine(&mailboxes, &outside)
                 }
-                Some(Found::Foreign | Found::Unknown | Found::Disabled) | None => false,
+                Some(Found::Foreign | Found::Unknown | Found::Disabled | Found::Return(_))
+                | None => false,
             },
         )
     }
@@ -168,11 +177,52 @@ impl Accounts {
                         mailboxes.push(m);
                     }
                     Found::Alias(more) => level.extend(more),
-                    Found::Mailbox(_) | Found::Unknown | Found::Disabled => {}
+                    Found::Mailbox(_) | Found::Unknown | Found::Disabled | Found::Return(_) => {}
                 }
             }
         }
         Ok((mailboxes, outside))
+    }
+
+    /// The envelope sender under which mail of `sender` is led on from `alias`: an address of ours that stands for them, so that
+    /// the next host's SPF check finds us; senders of our own domains stay as they are.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn return_path(&self, sender: &Address, alias: &Address) -> Result<Address, Refusal> {
+        if self.is_local_domain(sender.domain()).await? {
+            return Ok(sender.clone());
+        }
+        let today = day();
+        let srs = self.srs().await?;
+        let local = match srs.wrap(sender, today) {
+            Some(local) => local,
+            None => srs.wrap_kept(self.store.keep_sender(&sender.to_string()).await?, today),
+        };
+        Address::from_parts(local, &alias.domain_ascii())
+            .map_err(|_| Refusal::Internal("a return path is no address"))
+    }
+
+    /// Whom a return path stands for; none: we did not make it, or its days are over.
+    async fn origin(&self, local: &str) -> Result<Option<Address>, Refusal> {
+        let origin = self.srs().await?.unwrap(local, day());
+        Ok(match origin {
+            Ok(Origin::Sender(sender)) => Some(sender),
+            Ok(Origin::Kept(number)) => {
+                let sender = self.store.kept_sender(number).await?;
+                sender.and_then(|text| Address::parse(&text).ok())
+            }
+            Err(why) => {
+                tracing::debug!(%why, "no return path of ours");
+                None
+            }
+        })
+    }
+
+    async fn srs(&self) -> Result<Srs<impl Fn(&str) -> Vec<u8>>, Refusal> {
+        let keys = self.keys().await?;
+        let sign = |text: &str| keys.sign(Purpose::ReturnPath, text.as_bytes());
+        Ok(Srs::new(sign, self.config.queue.return_days))
     }
 
     /// What each address means, in their order, by one statement (and one for each postmaster among them).
@@ -221,6 +271,12 @@ impl Accounts {
         {
             return Ok(Found::Mailbox(mailbox));
         }
+        if srs::is_return(&asked.local) {
+            return Ok(self
+                .origin(&asked.local)
+                .await?
+                .map_or(Found::Unknown, Found::Return));
+        }
         Ok(by_address
             .get(catch_all.as_str())
             .map_or(Found::Unknown, |row| Found::of(row)))
@@ -229,6 +285,7 @@ impl Accounts {
 
 /// An address and the keys it is looked up by, the strongest first.
 struct Asked {
+    local: String,
     domain: String,
     keys: [String; 3],
     is_postmaster: bool,
@@ -246,6 +303,7 @@ impl Asked {
                 format!("@{domain}"),
             ],
             is_postmaster: local == "postmaster" || local == "abuse",
+            local: address.local().to_owned(),
             domain,
         }
     }
@@ -258,6 +316,8 @@ enum Found {
     Disabled,
     Mailbox(Mailbox),
     Alias(Vec<String>),
+    /// A return path, and whom it stands for.
+    Return(Address),
 }
 
 impl Found {

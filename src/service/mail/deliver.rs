@@ -72,10 +72,27 @@ impl Mail {
         let mut accounts = accounts.to_vec();
         accounts.sort_unstable();
         accounts.dedup();
-        let is_one = accounts.len() <= 1;
-        let served: HashSet<AccountId> = if is_one {
-            HashSet::new()
-        } else {
+        // A sender that tries again one mailbox was told nothing, and means it.
+        let remembers = accounts.len() > 1;
+        self.deliver_each(message, accounts, remembers).await
+    }
+
+    /// The same for a message whose `data_hash` names this one sending and no other: each account gets it once, however often
+    /// and by how many at a time it is tried. What the outgoing queue delivers here (DESIGN.md, promise 1).
+    pub async fn deliver_once(&self, message: &Received, accounts: &[AccountId]) -> Vec<Delivered> {
+        let mut accounts = accounts.to_vec();
+        accounts.sort_unstable();
+        accounts.dedup();
+        self.deliver_each(message, accounts, true).await
+    }
+
+    async fn deliver_each(
+        &self,
+        message: &Received,
+        accounts: Vec<AccountId>,
+        remembers: bool,
+    ) -> Vec<Delivered> {
+        let served: HashSet<AccountId> = if remembers {
             match self.store.delivered_to(&message.data_hash).await {
                 Ok(served) => served.into_iter().collect(),
                 Err(e) => {
@@ -90,16 +107,17 @@ impl Mail {
                         .collect();
                 }
             }
+        } else {
+            HashSet::new()
         };
         let mut out = Vec::with_capacity(accounts.len());
         for account in accounts {
             let outcome = if served.contains(&account) {
                 Ok(None)
             } else {
-                let remember = (!is_one).then_some(message.data_hash.as_slice());
+                let remember = remembers.then_some(message.data_hash.as_slice());
                 self.put(account, message, &Arrival::inbox(), remember)
                     .await
-                    .map(Some)
             };
             out.push(Delivered { account, outcome });
         }
@@ -116,7 +134,9 @@ impl Mail {
         message: &Received,
         arrival: &Arrival,
     ) -> Result<Added, Refusal> {
-        self.put(account, message, arrival, None).await
+        self.put(account, message, arrival, None)
+            .await?
+            .ok_or(Refusal::Internal("an append is never remembered"))
     }
 
     async fn put(
@@ -125,7 +145,7 @@ impl Mail {
         message: &Received,
         arrival: &Arrival,
         remember: Option<&[u8]>,
-    ) -> Result<Added, Refusal> {
+    ) -> Result<Option<Added>, Refusal> {
         let mut draft = self.store.draft().await?;
         let body = draft.put_body(account, &message.stored).await?;
         let charge = Charge::mail(body.size_bytes);
@@ -151,15 +171,18 @@ impl Mail {
             thread: arrival.thread,
         };
         let added = write.add_message(body, &message.email, &placement).await?;
-        if let Some(hash) = remember {
-            write.note_delivery(hash).await?;
+        if let Some(hash) = remember
+            && !write.note_delivery(hash).await?
+        {
+            // Two at a time: the other one's commit was first, and nothing of this one stays.
+            return Ok(None);
         }
         let usage = write.usage();
         self.hub.wake(write.commit().await?);
         if !arrival.never_refused {
             self.notices.look(Notice::after_write(account, usage));
         }
-        Ok(added)
+        Ok(Some(added))
     }
 }
 

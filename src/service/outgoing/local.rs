@@ -51,7 +51,8 @@ impl Worker {
             return Err(Refusal::Internal("the message left the queue"));
         }
         let mut message = self.app.mail.finish(incoming).await?;
-        // What was delivered before is known by this queue entry, not by the text: who sends a text twice means it.
+        // What was delivered before is known by this queue entry, not by the text: who sends a text twice means it. So a crash
+        // between a delivery and its record in the queue doubles nothing.
         let mut hash = Sha256::new();
         hash.update(claim.queue_id.0.to_be_bytes());
         hash.update(message.data_hash);
@@ -74,7 +75,15 @@ impl Worker {
                 self.put(claim, recipient, &address, &delivery, message)
                     .await
             }
-            Ok(Recipient::Unknown | Recipient::Foreign) => {
+            // What a user's program sends back to mail that was led on to them.
+            Ok(Recipient::Returning(sender)) if claim.sender.is_empty() => {
+                let led = self.lead_on(claim, recipient, &[sender], &address).await;
+                led.map_or_else(
+                    |refusal| answer_to(&refusal, claim.size_bytes),
+                    |()| delivered(),
+                )
+            }
+            Ok(Recipient::Unknown | Recipient::Foreign | Recipient::Returning(_)) => {
                 Answer::local(Verdict::Failed, "5.1.1", "There is no such address")
             }
             Ok(Recipient::Disabled) => {
@@ -111,7 +120,7 @@ impl Worker {
                 }
             }
         }
-        worst.unwrap_or_else(|| Answer::local(Verdict::Sent, "2.1.5", "Delivered"))
+        worst.unwrap_or_else(delivered)
     }
 
     async fn deliver_once(
@@ -121,7 +130,7 @@ impl Worker {
     ) -> Vec<Result<(), Refusal>> {
         self.app
             .mail
-            .deliver(message, accounts)
+            .deliver_once(message, accounts)
             .await
             .into_iter()
             .map(|done| done.outcome.map(|_| ()))
@@ -143,6 +152,13 @@ impl Worker {
         while let Some(chunk) = chunks.try_next().await? {
             bytes.extend_from_slice(&chunk);
         }
+        let sender = match Address::parse(&claim.sender) {
+            Ok(sender) => {
+                let path = self.app.accounts.return_path(&sender, alias).await?;
+                super::wire_form(&path)
+            }
+            Err(_) => claim.sender.clone(),
+        };
         let key = format!("alias:{}:{}", claim.queue_id, alias.compare_form());
         let recipients = outgoing.recipients(outside);
         let content = Content {
@@ -153,12 +169,16 @@ impl Worker {
         let new = NewOutbound {
             client_id: Some(&key),
             is_bounce: claim.is_bounce,
-            ..outgoing.outbound(&claim.sender, content, &recipients)
+            ..outgoing.outbound(&sender, content, &recipients)
         };
         self.queue.enqueue(claim.account, &new, None).await?;
         outgoing.wake();
         Ok(())
     }
+}
+
+fn delivered() -> Answer {
+    Answer::local(Verdict::Sent, "2.1.5", "Delivered")
 }
 
 fn full() -> Answer {

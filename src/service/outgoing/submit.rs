@@ -118,7 +118,7 @@ impl Outgoing {
         Ok(done.queue_id)
     }
 
-    /// Leads a received message on to other hosts. The same data to the same alias goes on once, however often its sender
+    /// Leads a received message on to other hosts, under a sender of ours that stands for theirs (SRS). The same data to the same alias goes on once, however often its sender
     /// tries (the client id says so).
     ///
     /// # Errors
@@ -136,7 +136,10 @@ impl Outgoing {
         let mut front = front.into_bytes();
         front.extend_from_slice(&head::without(&header, |name, _| name == "return-path"));
         let recipients = self.recipients(forward.targets);
-        let sender = forward.sender.map(wire_form).unwrap_or_default();
+        let sender = match forward.sender {
+            Some(sender) => wire_form(&self.accounts.return_path(sender, forward.alias).await?),
+            None => String::new(),
+        };
         let hash: String = message.data_hash.iter().fold(String::new(), |mut all, b| {
             use std::fmt::Write as _;
             write!(all, "{b:02x}").ok();
