@@ -22,6 +22,8 @@ mod freebusy;
 mod overlap;
 mod rule;
 mod series;
+#[cfg(test)]
+mod tests;
 
 pub use freebusy::{Busy, BusyKind, merge_busy};
 pub use overlap::{TimeRange, alarms_in_range, is_in_range};

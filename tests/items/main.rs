@@ -1,0 +1,6 @@
+//! Events, contacts, tasks, notes: the service, the corpus of real clients' objects, recurrence against other libraries.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod recurrence;
+mod store;
