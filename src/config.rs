@@ -9,6 +9,7 @@
 //! Not here: reading a setting twice. The program reads them once at start; only certificates reload.
 
 mod doors;
+mod eas;
 mod fetch;
 mod login;
 mod outgoing;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use doors::{BareNewline, Imap, Mime, Pop3, Smtp, Submission, Web};
+pub use eas::Eas;
 pub use fetch::Fetch;
 pub use login::{Lock, Password};
 pub use outgoing::{Dns, Queue, Route, RouteTls};
@@ -83,6 +85,8 @@ pub struct Config {
     pub pop3: Pop3,
     /// The browser's door.
     pub web: Web,
+    /// Phones over ActiveSync.
+    pub eas: Eas,
     /// Limits of the MIME parser.
     pub mime: Mime,
     /// Limits of what is fetched from elsewhere.
@@ -349,6 +353,8 @@ impl Config {
         self.imap.check()?;
         self.pop3.check()?;
         self.web.check()?;
+        self.eas.check()?;
+        self.eas.check_versions()?;
         self.mime.check()?;
         self.fetch.check()?;
         self.queue.check()?;

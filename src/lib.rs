@@ -92,6 +92,7 @@
 )]
 
 pub mod config;
+pub mod eas;
 pub mod error;
 pub mod format;
 pub mod i18n;

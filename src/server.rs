@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Network};
+use crate::eas;
 use crate::error::{Refusal, StoreError};
 use crate::net::certificate::CertificateError;
 use crate::net::chain;
@@ -228,7 +229,7 @@ fn wire(config: Config, database: &Database) -> Result<Parts, StartError> {
             upkeep.run_upkeep();
         }
     }));
-    parts.serve_web(doors.https, &config, &tls, &pages(&app));
+    parts.serve_web(doors.https, &config, &tls, &pages(&app, &parts.accepting));
     parts.serve_plain(
         doors.http,
         &config,
@@ -244,9 +245,11 @@ fn wire(config: Config, database: &Database) -> Result<Parts, StartError> {
     Ok(parts)
 }
 
-/// What the browser's door answers.
-fn pages(app: &App) -> Router {
-    observe::health(app.clone()).merge(web::router(app.clone()))
+/// What the HTTPS port answers: browsers and phones.
+fn pages(app: &App, stop: &CancellationToken) -> Router {
+    observe::health(app.clone())
+        .merge(eas::router(app.clone(), stop.clone()))
+        .merge(web::router(app.clone()))
 }
 
 /// Bound sockets that nobody serves yet.

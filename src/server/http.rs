@@ -37,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::config::{Network, Web};
+use crate::eas;
 use crate::net::http1::{Framing, Passed};
 use crate::net::proxy::forwarded_client;
 
@@ -154,8 +155,15 @@ async fn answer(
     let (grace, late) = (limits.body_timeout, Arc::clone(&is_late));
     let mut request = request.map(|body| Body::new(Timed::new(body, grace, late)));
     request.extensions_mut().insert(ConnectInfo(client));
+    if let Some(uri) = eas::canonical(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    let mut patience = limits.request_timeout;
+    if eas::may_wait(request.uri()) {
+        patience += LONGEST_HEARTBEAT;
+    }
     let answer = router.oneshot(request);
-    match tokio::time::timeout(limits.request_timeout, answer).await {
+    match tokio::time::timeout(patience, answer).await {
         // Whatever the handler made of a body that broke off.
         Ok(Ok(answer)) if !is_late.load(Ordering::Relaxed) => answer,
         Ok(Err(never)) => match never {},
@@ -540,6 +548,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 const LINE_SLACK: usize = 64;
 /// What a refused client may still send before it is cut off.
 const MOST_THROWN_AWAY: usize = 1_048_576;
+/// A phone's request may wait for a change so long (MS-ASCMD 2.2.3.84), and is worked on before and after.
+const LONGEST_HEARTBEAT: Duration = Duration::from_mins(59);
 /// hyper refuses a smaller buffer.
 const HYPER_LEAST_BUFFER: usize = 8_192;
 /// What one stream, and one connection, may send us before we take it: small, so that 5,000 connections stay small.

@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod changes;
 pub mod check;
 pub mod demo;
+pub mod devices;
 pub mod drafts;
 pub mod house;
 pub mod items;
@@ -49,6 +50,8 @@ pub struct Services {
     pub items: items::Items,
     /// Mail that leaves.
     pub outgoing: outgoing::Outgoing,
+    /// Phones over ActiveSync.
+    pub devices: devices::Devices,
     store: Store,
     notices: Mutex<Option<mpsc::Receiver<notices::Notice>>>,
 }
@@ -92,6 +95,7 @@ impl App {
                     store.clone(),
                     Arc::clone(&accounts),
                 ),
+                devices: devices::Devices::new(config.clone(), store.clone(), changes.clone()),
                 accounts,
                 config,
                 changes,

@@ -21,6 +21,7 @@ pub mod check;
 pub mod cluster;
 pub mod collection;
 pub mod credential;
+pub mod device;
 pub mod domain;
 pub mod draft;
 pub mod folder;
