@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(set("*:4,5:7").resolve(10), [(4, 10)]);
         assert_eq!(set("*").resolve(7), [(7, 7)]);
         assert_eq!(set("9:*").resolve(7), [(7, 7)]);
-        assert_eq!(set("1:*").resolve(0), []);
+        assert!(set("1:*").resolve(0).is_empty());
     }
 
     #[test]
