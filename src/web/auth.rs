@@ -31,8 +31,6 @@ use crate::service::accounts::login::{LoggedIn, Login, LoginRefused};
 const SESSION_COOKIE: &str = "__Host-sid";
 /// The cookie that makes a browser known to its owner (security.md 4.1).
 const DEVICE_COOKIE: &str = "__Host-dev";
-/// Seconds the device cookie lives.
-const DEVICE_SECONDS: i64 = 180 * 86_400;
 /// Where an unfinished sign-in keeps the proof of its password.
 const PENDING: &str = "pending";
 /// The name that proof is for.
@@ -347,8 +345,9 @@ async fn enter(
         .keys()
         .await?
         .device_cookie(who.account.account_id, now);
+    let seconds = app.config.web.device_cookie.as_secs();
     let cookie = format!(
-        "{DEVICE_COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={DEVICE_SECONDS}"
+        "{DEVICE_COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}"
     );
     if let Ok(value) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(header::SET_COOKIE, value);

@@ -51,9 +51,13 @@ struct Help {
 
 impl Help {
     /// Keys and what they do, from the same words as the dialog of the scripts.
-    fn keys(&self) -> Vec<(&'static str, String)> {
+    fn keys(&self) -> Vec<(String, String)> {
+        let lang = self.layout.lang;
         KEYS.iter()
-            .map(|(keys, word)| (*keys, self.layout.lang.t(word)))
+            .map(|(keys, word)| {
+                let keys = keys.replace("Ctrl", &lang.t("compose-ctrl"));
+                (keys, lang.t(word))
+            })
             .collect()
     }
 

@@ -19,7 +19,7 @@ use super::error::{Page, WebError};
 use super::mail::key_of;
 use super::me::Me;
 use super::session_store::hash_of;
-use crate::model::{Flags, FolderId, ModSeq};
+use crate::model::{Flags, FolderId, ModSeq, SpecialUse};
 use crate::service::changes::Watch;
 use crate::service::live::{Change, Changes};
 use crate::service::mail::FolderRow;
@@ -188,6 +188,8 @@ fn wire(change: &Change, folders: &[FolderRow]) -> (&'static str, Value) {
                 "unread": f.unseen_count,
                 "total": f.message_count,
                 "role": f.special_use.as_deref().unwrap_or(""),
+                // The column counts every draft, read or not.
+                "shown": if f.special_use() == Some(SpecialUse::Drafts) { f.message_count } else { f.unseen_count },
             }),
         ),
         Change::Quota => ("quota", json!({})),

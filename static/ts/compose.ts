@@ -199,14 +199,17 @@ export const compose: Controller = (box, signal) => {
     text.hidden = true;
     const tools = box.querySelector<HTMLElement>("[data-tools]");
     if (tools) tools.hidden = false;
+    // The editor reports what it makes of the given text, too: only what a hand changes is a change.
+    let began: string | null = null;
     api.start({
       html: html.value,
-      changed,
+      changed: () => { if (began === null || (!dirty && api.get() === began)) return; began = ""; changed(); },
       key: (e) => keys(e),
       files: (files) => void pictures(files),
       state: (on) => box.querySelectorAll<HTMLElement>("[data-cmd]").forEach((b) => { if (b.ariaPressed !== null) b.ariaPressed = String(on.includes(b.dataset.cmd ?? "")); }),
       look: { theme: document.documentElement.dataset.theme ?? "system", font: document.documentElement.dataset.font ?? "inter" },
     });
+    began = api.get();
     if (field("to")?.value) api.focus();
   };
   const usePlain = () => {

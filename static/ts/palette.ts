@@ -10,7 +10,9 @@ interface Entry { label: string; key: string; node: HTMLElement }
 function entries(): Entry[] {
   const found = new Map<string, Entry>();
   for (const node of document.querySelectorAll<HTMLElement>("[data-key], #reader .bar button[name=op], [data-bar=selection] button[name=op], #folders a, .rail a.m, .side nav a, .account a")) {
-    const label = (node.ariaLabel ?? node.title ?? "").trim() || (node.querySelector(".ell")?.textContent ?? node.textContent ?? "").trim();
+    if (node.matches(".quota")) continue;
+    const said = node.ariaLabel ?? (node.querySelector(".ell, .m > span") ?? node.querySelector("span:not(.bd, .c, .vh)") ?? node).textContent ?? "";
+    const label = (said.trim() || node.title).replace(/ \([^)]*\)$/, "").trim();
     if (!label || (!visible(node) && !node.closest(".account"))) continue;
     found.set(label, { label, key: node.dataset.key ?? found.get(label)?.key ?? "", node });
   }
@@ -81,7 +83,7 @@ export function palette(): void {
 export function help(): void {
   const box = dialog(t("keys"));
   const line = (label: string, key: string) => el("tr", {}, el("td", {}, label), el("td", {}, caps(key)));
-  const fixed: [string, string][] = [[t("palette"), "Ctrl K"], [t("key-move"), "J K"], [t("key-open"), "Enter"], [t("key-select"), "X"], [t("key-archive"), "E"],
+  const fixed: [string, string][] = [[t("palette"), `${document.documentElement.lang === "de" ? "Strg" : "Ctrl"} K`], [t("key-move"), "J K"], [t("key-open"), "Enter"], [t("key-select"), "X"], [t("key-archive"), "E"],
     [t("key-delete"), "#"], [t("key-junk"), "!"], [t("key-star"), "S"], [t("key-read"), "U"], [t("undo"), "Z"], [t("key-search"), "/"]];
   const more = entries().filter((entry) => entry.key).map((entry): [string, string] => [entry.label, entry.key]);
   box.append(el("h2", { class: "dh" }, t("keys")), el("div", { class: "db", tabindex: "0" }, el("table", {}, el("tbody", {}, ...[...fixed, ...more].map(([a, b]) => line(a, b))))));

@@ -35,6 +35,12 @@ export const mailBody: Controller = (node, signal) => {
     const root = inner?.documentElement;
     if (!inner || !root || inner.URL === "about:blank") return;
     const fit = () => {
+      // Made for a wider sheet: shown smaller, down to half; what is wider still scrolls.
+      if (inner.body) {
+        inner.body.style.removeProperty("zoom");
+        const over = root.scrollWidth / Math.max(1, root.clientWidth);
+        if (over > 1.01) inner.body.style.setProperty("zoom", String(Math.max(0.5, Math.floor(1000 / over) / 1000)));
+      }
       // The body's own height: the root's is never below the frame's, so a frame could only grow.
       const high = Math.max(inner.body?.scrollHeight ?? 0, Math.ceil(inner.body?.getBoundingClientRect().bottom ?? 0) + 8);
       const wide = root.scrollWidth > root.clientWidth ? 18 : 0;

@@ -73,7 +73,7 @@ pub fn column_of(c: &Ctx, folders: &[FolderRow], at: &str, layout: &Layout) -> C
         .map(|f| folder(c.lang, f, 0))
         .collect();
     let mut own: Vec<&FolderRow> = folders.iter().filter(|f| f.special_use.is_none()).collect();
-    own.sort_by_key(|f| f.name.to_lowercase().replace('/', "\u{1}"));
+    own.sort_by_key(|f| path_key(f));
     Column {
         special,
         own: own
@@ -84,6 +84,11 @@ pub fn column_of(c: &Ctx, folders: &[FolderRow], at: &str, layout: &Layout) -> C
         quota: layout.quota,
         quota_text: layout.quota.text(&c.lang),
     }
+}
+
+/// Orders folders by name, each one right before what lies in it.
+fn path_key(folder: &FolderRow) -> String {
+    folder.name.to_lowercase().replace('/', "\u{1}")
 }
 
 fn folder(lang: Lang, row: &FolderRow, level: usize) -> Folder {
@@ -215,7 +220,12 @@ pub async fn manage(me: Me) -> Page {
 
 async fn folders_page(me: &Me, error: String, name: String) -> Page {
     let (c, column) = load(me, "").await?;
-    let rows = me.app.mail.folders(me.account).await?;
+    let mut rows = me.app.mail.folders(me.account).await?;
+    // As the column has them.
+    rows.sort_by_key(|f| {
+        let special = ORDER.iter().position(|s| f.special_use() == Some(*s));
+        (special.unwrap_or(ORDER.len()), path_key(f))
+    });
     let folders = rows
         .iter()
         .map(|f| Managed {

@@ -148,7 +148,10 @@ fn event(me: &Me, e: &LoginEvent) -> EventView {
         at: me.dates().date_time(e.at),
         outcome,
         tone,
-        door: e.protocol.to_uppercase(),
+        door: match e.protocol.as_str() {
+            "web" => "Web".to_owned(),
+            other => other.to_uppercase(),
+        },
         source: e.source.clone(),
         client: browser(&e.client),
     }

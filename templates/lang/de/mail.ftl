@@ -39,6 +39,7 @@ reader-body-of = Nachrichtentext von { $name }
 reply-to = Antwort an
 edit-draft = Weiterschreiben
 details-show = Details anzeigen
+show-dark = Dunkel anzeigen
 message-headers = Kopfzeilen
 message-source = Quelltext
 message-save = Als Datei speichern

@@ -39,6 +39,7 @@ reader-body-of = Text of the message from { $name }
 reply-to = Reply to
 edit-draft = Continue writing
 details-show = Show details
+show-dark = Show dark
 message-headers = Headers
 message-source = Source
 message-save = Save as file
