@@ -79,7 +79,7 @@ pub struct Config {
     pub smtp: Smtp,
     /// Mail from our users.
     pub submission: Submission,
-    /// IMAP addresses.
+    /// The IMAP door.
     pub imap: Imap,
     /// The POP3 door.
     pub pop3: Pop3,
@@ -396,6 +396,18 @@ impl Config {
             return refuse(
                 "smtp.line_flood",
                 "must not be below smtp.command_line and smtp.auth_line",
+            );
+        }
+        if self.imap.wrong_before_close < self.imap.wrong_before_delay {
+            return refuse(
+                "imap.wrong_before_close",
+                "must not be below imap.wrong_before_delay",
+            );
+        }
+        if self.imap.line_flood < self.imap.command_line.max(self.imap.auth_line) {
+            return refuse(
+                "imap.line_flood",
+                "must not be below imap.command_line and imap.auth_line",
             );
         }
         if self.pop3.wrong_before_close < self.pop3.wrong_before_delay {

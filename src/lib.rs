@@ -6,7 +6,7 @@
 //! # The house
 //!
 //! ```text
-//! front doors   smtp   pop3   web   (imap, dav, eas follow)   bytes <-> ONE call; own replies, own limits
+//! front doors   smtp   imap   pop3   web   (dav, eas follow)   bytes <-> ONE call; own replies, own limits
 //!                   \   |
 //! offices        service    accounts mail outgoing changes   what is true at every door
 //!                   |   \___ format (mime, html, query ...)   pure: bytes <-> values, no I/O
@@ -25,6 +25,7 @@
 //! | [`server`] | wires the pieces: database, certificates, listeners, workers, graceful stop |
 //! | [`net`] | TLS, STARTTLS, line reader, connection gate, deadlines: what all socket doors share |
 //! | [`smtp`] | the MX and submission doors, and the client that sends mail on |
+//! | [`imap`] | for desktop programs and phones: folders held open, kept true by the change stream |
 //! | [`pop3`] | for programs that collect mail: a snapshot of the inbox, read and emptied |
 //! | [`web`] | the browser's door: pages, forms, one event stream |
 //! | [`service`] | accounts and the lock, mail, the outgoing queue, the hub that wakes sessions |
@@ -96,6 +97,7 @@ pub mod eas;
 pub mod error;
 pub mod format;
 pub mod i18n;
+pub mod imap;
 pub mod model;
 pub mod net;
 pub mod pop3;

@@ -10,6 +10,7 @@
 
 pub mod database;
 mod http;
+mod imap;
 mod mail;
 mod observe;
 mod pop3;
@@ -109,6 +110,10 @@ pub struct Addresses {
     pub submission: Vec<SocketAddr>,
     /// Submission with TLS first.
     pub submissions: Vec<SocketAddr>,
+    /// IMAP with STARTTLS.
+    pub imap: Vec<SocketAddr>,
+    /// IMAP with TLS first.
+    pub imaps: Vec<SocketAddr>,
     /// POP3 with STLS.
     pub pop3: Vec<SocketAddr>,
     /// POP3 with TLS first.
@@ -236,6 +241,7 @@ fn wire(config: Config, database: &Database) -> Result<Parts, StartError> {
         &redirect::router(app.clone(), https_port),
     );
     parts.serve_smtp(doors.smtp, &app, &tls);
+    parts.serve_imap(doors.imap, &app, &tls);
     parts.serve_pop3(doors.pop3, &app, &tls);
     parts.serve_plain(
         doors.metrics,
@@ -257,6 +263,7 @@ struct Doors {
     https: Vec<Listener>,
     http: Vec<Listener>,
     smtp: mail::SmtpDoors,
+    imap: imap::ImapDoors,
     pop3: pop3::Pop3Doors,
     metrics: Vec<Listener>,
 }
@@ -284,6 +291,7 @@ impl Doors {
             https: bind(&config.web.listen, &door("https", &web))?,
             http: bind(&config.web.listen_http, &door("http", &web))?,
             smtp: mail::SmtpDoors::bind(config)?,
+            imap: imap::ImapDoors::bind(config)?,
             pop3: pop3::Pop3Doors::bind(config)?,
             metrics: bind(&config.metrics.listen, &door("metrics", &own))?,
         })
@@ -292,6 +300,7 @@ impl Doors {
     fn addresses(&self) -> Addresses {
         let of = |listeners: &[Listener]| listeners.iter().map(Listener::address).collect();
         let [mx, submission, submissions] = self.smtp.addresses();
+        let [imap, imaps] = self.imap.addresses();
         let [pop3, pop3s] = self.pop3.addresses();
         Addresses {
             https: of(&self.https),
@@ -299,6 +308,8 @@ impl Doors {
             mx,
             submission,
             submissions,
+            imap,
+            imaps,
             pop3,
             pop3s,
             metrics: of(&self.metrics),

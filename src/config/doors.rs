@@ -137,12 +137,76 @@ settings! {
 }
 
 settings! {
-    /// `[imap]`: addresses of the IMAP door.
+    /// `[imap]`: the IMAP door (RFC 3501, RFC 9051).
     pub struct Imap in "imap" {
         /// Addresses that speak STARTTLS first; production: port 143.
         listen: Vec<SocketAddr> = loopback(&[2143]);
         /// Addresses that are TLS from the first octet; production: port 993.
         listen_tls: Vec<SocketAddr> = loopback(&[2993]);
+        /// Octets of a command without its literals, before the sign-in.
+        #[serde(with = "size")]
+        command_line_before_login: usize = 8_192, 1_024..=65_536;
+        /// Octets of a command without its literals (RFC 7162 4 asks for 8,192 at least; programs name thousands of UIDs).
+        #[serde(with = "size")]
+        command_line: usize = 65_536, 8_192..=1_048_576;
+        /// Octets of a line inside an AUTHENTICATE exchange (as in SMTP, RFC 4954 4).
+        #[serde(with = "size")]
+        auth_line: usize = 12_288, 12_288..=65_536;
+        /// Octets without a line end after which the connection is closed.
+        #[serde(with = "size")]
+        line_flood: usize = 1_048_576, 65_536..=4_194_304;
+        /// Octets of a literal before the sign-in.
+        #[serde(with = "size")]
+        literal_before_login: usize = 1_024, 256..=65_536;
+        /// Literals of a command before the sign-in.
+        literals_before_login: usize = 4, 2..=100;
+        /// Octets of a literal that is not an appended message.
+        #[serde(with = "size")]
+        literal: usize = 65_536, 4_096..=1_048_576;
+        /// Literals of a command, appended messages not counted.
+        literals: usize = 100, 10..=1_000;
+        /// Messages of one APPEND (RFC 3502): all of them go in at once.
+        appended_messages: usize = 200, 1..=10_000;
+        /// Parentheses inside one another, and search keys.
+        depth: usize = 32, 8..=64;
+        /// Keys of a search.
+        search_keys: usize = 500, 50..=10_000;
+        /// Ranges of a set of messages after merging.
+        ranges: usize = 10_000, 1_000..=1_000_000;
+        /// Items of a FETCH, entries of any other list.
+        fetch_items: usize = 200, 50..=10_000;
+        /// Wrong commands before each further one waits a second.
+        wrong_before_delay: u32 = 10, 1..=1_000;
+        /// Wrong commands before the connection is closed.
+        wrong_before_close: u32 = 20, 1..=1_000;
+        /// Failed sign-ins on one connection before it is closed.
+        sign_in_tries: u32 = 3, 1..=10;
+        /// How long the answer to a failed sign-in waits.
+        #[serde(with = "duration")]
+        sign_in_delay: Duration = secs(2), secs(0)..=secs(30);
+        /// Connections of one account: desktop programs open one a folder.
+        connections_per_account: usize = 50, 1..=10_000;
+        /// Connections from one source (an IPv4 address or an IPv6 /64).
+        connections_per_source: usize = 100, 1..=100_000;
+        /// Connections of all IMAP listeners together.
+        connections: usize = 5_000, 10..=500_000;
+        /// New connections from one source within a minute.
+        new_connections_per_minute: u32 = 600, 1..=10_000_000;
+        /// Wait for a command before the sign-in (S-14: idle strangers cost memory).
+        #[serde(with = "duration")]
+        greeting_timeout: Duration = secs(60), secs(5)..=hours(1);
+        /// Time until the sign-in, whatever is said before it.
+        #[serde(with = "duration")]
+        sign_in_timeout: Duration = minutes(3), secs(10)..=hours(1);
+        /// Wait for a command after the sign-in, and the longest IDLE (RFC 9051 5.4: 30 min at least).
+        #[serde(with = "duration")]
+        idle_timeout: Duration = minutes(30), minutes(30)..=days(1);
+        /// How often an IDLE without news is told that the connection lives, so that no router forgets it.
+        #[serde(with = "duration")]
+        idle_sign: Duration = minutes(2), secs(10)..=minutes(29);
+        /// Wait for the other side to take what we send.
+        #[serde(with = "duration")]
+        write_timeout: Duration = secs(60), secs(5)..=minutes(10);
     }
 }
 

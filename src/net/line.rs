@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
 use super::deadline::{TooSlow, until};
+use super::deflate::Deflate;
 use super::tls::TlsInfo;
 
 /// A connection in clear or under TLS.
@@ -94,6 +95,7 @@ pub struct Wire {
     write_timeout: Duration,
     octets_in: u64,
     octets_out: u64,
+    deflate: Option<Box<Deflate>>,
 }
 
 impl Wire {
@@ -109,6 +111,7 @@ impl Wire {
             write_timeout,
             octets_in: 0,
             octets_out: 0,
+            deflate: None,
         }
     }
 
@@ -190,6 +193,20 @@ impl Wire {
             };
             self.input.reserve(room);
         }
+        if let Some(deflate) = &mut self.deflate {
+            loop {
+                let made = deflate.unpack(&mut self.input).map_err(WireError::Io)?;
+                if made > 0 {
+                    return Ok(made);
+                }
+                let read = until(deadline, self.stream.read_buf(deflate.input())).await?;
+                match read {
+                    Ok(0) => return Err(WireError::Closed),
+                    Ok(count) => self.octets_in += u64::try_from(count).unwrap_or(u64::MAX),
+                    Err(error) => return Err(gone(error)),
+                }
+            }
+        }
         let read = until(deadline, self.stream.read_buf(&mut self.input)).await?;
         match read {
             Ok(0) => Err(WireError::Closed),
@@ -218,6 +235,12 @@ impl Wire {
     /// [`WireError::TooSlow`] when the other side does not take it in time.
     pub async fn flush(&mut self) -> Result<(), WireError> {
         let deadline = Instant::now() + self.write_timeout;
+        if let Some(deflate) = &mut self.deflate
+            && !self.output.is_empty()
+        {
+            let packed = deflate.pack(&self.output).map_err(WireError::Io)?;
+            self.output = BytesMut::from(packed.as_slice());
+        }
         let length = self.output.len();
         let sent = until(deadline, async {
             self.stream.write_all(&self.output).await?;
@@ -240,6 +263,21 @@ impl Wire {
     pub async fn send(&mut self, octets: &[u8]) -> Result<(), WireError> {
         self.push(octets);
         self.flush().await
+    }
+
+    /// Sends what waits as it is; from now on both directions are deflated (RFC 4978 3).
+    ///
+    /// # Errors
+    /// As [`Wire::flush`].
+    pub async fn start_deflate(&mut self) -> Result<(), WireError> {
+        self.flush().await?;
+        let mut deflate = Box::<Deflate>::default();
+        // A client that did not wait for the answer has deflated already.
+        let early = self.input.split();
+        deflate.input().extend_from_slice(&early);
+        self.searched = 0;
+        self.deflate = Some(deflate);
+        Ok(())
     }
 
     /// Becomes the server's end of a TLS connection, after the go-ahead was flushed.

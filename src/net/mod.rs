@@ -12,6 +12,7 @@
 
 pub mod certificate;
 pub mod deadline;
+pub mod deflate;
 pub mod fetch;
 pub mod gate;
 pub mod http1;

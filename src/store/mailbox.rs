@@ -38,6 +38,8 @@ pub struct Wanted {
     pub structure: bool,
     /// PREVIEW.
     pub preview: bool,
+    /// Where its bytes are stored.
+    pub body: bool,
     /// Where the pieces of the message lie.
     pub parts: bool,
 }
@@ -161,7 +163,7 @@ impl Store {
                     case when $5 then e.structure end as structure,
                     case when $6 then e.preview end as preview,
                     case when $7 then e.body_id end as body_id,
-                    case when $7 then e.parts end as parts
+                    case when $8 then e.parts end as parts
                from message m
                join email e on e.account_id = m.account_id and e.email_id = m.email_id
               where m.account_id = $1
@@ -175,6 +177,7 @@ impl Store {
         .bind(wanted.envelope)
         .bind(wanted.structure)
         .bind(wanted.preview)
+        .bind(wanted.body)
         .bind(wanted.parts)
         .fetch_all(self.pool())
         .await?)

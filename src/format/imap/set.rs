@@ -66,6 +66,15 @@ impl SequenceSet {
         }
     }
 
+    /// The smallest set that holds these ranges.
+    #[must_use]
+    pub fn of_ranges(ranges: impl IntoIterator<Item = (u32, u32)>) -> Self {
+        Self {
+            ranges: merged(ranges.into_iter().collect()),
+            to_last: None,
+        }
+    }
+
     fn reaches_last(&mut self, from: u32) {
         self.to_last = Some(self.to_last.map_or(from, |old| old.min(from)));
     }

@@ -34,6 +34,7 @@ pub struct Incoming {
     data_hash: Context,
     permit: Option<OwnedSemaphorePermit>,
     keeps_bcc: bool,
+    is_verbatim: bool,
 }
 
 /// A message whose end was seen: stored in memory or spool, parsed once.
@@ -77,6 +78,7 @@ impl Mail {
             data_hash: Context::new(&SHA256),
             permit: Some(permit),
             keeps_bcc: false,
+            is_verbatim: false,
         })
     }
 
@@ -170,6 +172,13 @@ impl Incoming {
         self
     }
 
+    /// Stores every byte as it comes: what a client appends is what it reads again.
+    #[must_use]
+    pub fn verbatim(mut self) -> Self {
+        self.is_verbatim = true;
+        self
+    }
+
     /// Takes the next bytes of the message, already freed of transport (dots undone).
     ///
     /// # Errors
@@ -199,6 +208,9 @@ impl Incoming {
         };
         let trace = std::mem::take(&mut self.trace);
         self.store_bytes(&trace).await?;
+        if self.is_verbatim {
+            return self.store_bytes(&header).await;
+        }
         let kept = without_envelope_fields(&header, self.keeps_bcc);
         self.store_bytes(&kept).await
     }

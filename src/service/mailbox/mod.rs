@@ -32,6 +32,7 @@ use crate::store::folder::FolderRow;
 pub use crate::store::mailbox::{StoredRow, Wanted};
 pub use change::{Appended, FlagWish, NewMessage, Stored};
 pub use copy::Copied;
+pub use folders::Counted;
 pub use read::{Octets, Piece};
 pub use view::{News, Rows, View};
 

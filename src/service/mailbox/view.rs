@@ -115,6 +115,11 @@ impl Rows {
             .map_or(&[], |set| set)
     }
 
+    /// The sets of keywords that were ever seen.
+    pub fn sets(&self) -> impl Iterator<Item = &[String]> {
+        self.sets.iter().map(|set| &**set)
+    }
+
     /// All keywords in use, sorted.
     #[must_use]
     pub fn all_keywords(&self) -> Vec<String> {
@@ -343,6 +348,16 @@ impl View {
     #[must_use]
     pub fn highest(&self) -> ModSeq {
         self.highest
+    }
+
+    /// The change number to tell of a message whose row has `stored`: never one whose flags are not known here yet.
+    #[must_use]
+    pub fn modseq(&self, uid: u32, stored: ModSeq) -> ModSeq {
+        if stored <= self.upto || self.own.get(&uid) == Some(&stored) {
+            stored
+        } else {
+            self.upto
+        }
     }
 
     pub(super) fn shared_rows(&self) -> Arc<Rows> {

@@ -1,0 +1,61 @@
+//! What this server can do, by what the connection has reached (RFC 9051 6.1.1), and ENABLE (6.3.1).
+
+use super::reply::Reply;
+use super::session::Session;
+
+/// Before the sign-in, under TLS or not.
+const ALWAYS: &str = "IMAP4rev1 LITERAL+ SASL-IR ENABLE ID";
+
+/// After the sign-in.
+const SIGNED_IN: &str = "IDLE NAMESPACE UNSELECT UIDPLUS MOVE MULTIAPPEND CHILDREN SPECIAL-USE CREATE-SPECIAL-USE \
+     LIST-EXTENDED LIST-STATUS STATUS=SIZE CONDSTORE QRESYNC QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE BINARY OBJECTID PREVIEW \
+     SAVEDATE REPLACE UTF8=ACCEPT UIDONLY";
+
+impl Session<'_> {
+    /// The list for this moment.
+    pub(super) fn capabilities(&self) -> String {
+        let mut all = ALWAYS.to_owned();
+        if self.user.is_some() {
+            all.push(' ');
+            all.push_str(SIGNED_IN);
+            let limit = self.imap.app.config.smtp.message_size;
+            all.push_str(&format!(" APPENDLIMIT={limit}"));
+            if !self.is_compressed {
+                all.push_str(" COMPRESS=DEFLATE");
+            }
+        } else if self.is_secure {
+            all.push_str(" AUTH=PLAIN AUTH=LOGIN");
+        } else {
+            all.push_str(" STARTTLS LOGINDISABLED");
+        }
+        all
+    }
+
+    /// `ENABLE` — turns on what changes answers; unknown names are passed over.
+    pub(super) fn enable(&mut self, names: &[String]) -> Reply {
+        let mut enabled = Vec::new();
+        for name in names {
+            let on = &mut self.enabled;
+            match name.as_str() {
+                "CONDSTORE" => on.condstore = true,
+                "QRESYNC" => {
+                    on.condstore = true;
+                    on.qresync = true;
+                }
+                "UTF8=ACCEPT" => on.utf8 = true,
+                "UIDONLY" => on.uid_only = true,
+                _ => continue,
+            }
+            if !enabled.contains(name) {
+                enabled.push(name.clone());
+            }
+        }
+        let mut line = "* ENABLED".to_owned();
+        for name in enabled {
+            line.push(' ');
+            line.push_str(&name);
+        }
+        self.say(&format!("{line}\r\n"));
+        Reply::ok("Enabled")
+    }
+}

@@ -1,0 +1,9 @@
+//! IMAP against the whole program: dialogues (`tests/dialogues/imap`), stories of several clients, a model-checked random
+//! stress, other people's clients.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod client;
+mod dialogues;
+mod stress;
