@@ -58,13 +58,22 @@ impl Store {
     ) -> Result<Option<PlaceRow>, StoreError> {
         Ok(sqlx::query_as(
             "select c.kind, coalesce(c.time_zone, a.time_zone) as time_zone,
-                    c.subscribed_url is not null as is_subscribed, coalesce(g.rights, 0) as granted
+                    c.subscribed_url is not null as is_subscribed,
+                    coalesce(g.rights, 0) | coalesce(d.rights, 0) as granted
                from collection c
                join account a on a.account_id = c.account_id
                left join grant_out g on g.account_id = c.account_id
                                     and g.kind = 'collection'
                                     and g.object_id = c.collection_id
                                     and g.grantee_id = $3
+               left join domain_grant d on d.domain_id = a.domain_id
+                                       and d.owner_id = c.account_id
+                                       and d.kind = 'collection'
+                                       and d.object_id = c.collection_id
+                                       and exists (select
+                                                     from account r
+                                                    where r.account_id = $3
+                                                      and r.domain_id = d.domain_id)
               where c.account_id = $1
                 and c.collection_id = $2
                 and a.deleted_at is null",

@@ -25,6 +25,7 @@ pub mod device;
 pub mod domain;
 pub mod draft;
 pub mod folder;
+pub mod grant;
 pub mod health;
 pub mod item;
 pub mod item_read;

@@ -168,6 +168,11 @@ impl<'t, 'a> ComponentMut<'t, 'a> {
         self.remove_where(|p| is_named(p, name) && gone(&p.raw_value_str()))
     }
 
+    /// Keeps only the properties whose name `kept` says yes to.
+    pub fn retain(&mut self, mut kept: impl FnMut(&str) -> bool) {
+        self.remove_where(|line| !kept(line.name.get()));
+    }
+
     fn remove_where(&mut self, mut gone: impl FnMut(&IcalLine<'a>) -> bool) -> bool {
         let before = self.0.items.len();
         self.0.items.retain(|item| match item {

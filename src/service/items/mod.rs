@@ -9,9 +9,11 @@
 //! | `shelves` | collections: listing as a reader sees them, creating, changing, deleting |
 //! | `put` | storing, removing, moving, copying |
 //! | `read` | reading, filtering, changes since a point |
+//! | `sharing` | grants, secret links, the domain's address list, classes |
 
 mod put;
 mod read;
+mod sharing;
 mod shelves;
 
 use std::sync::Arc;
@@ -31,9 +33,11 @@ use crate::store::account::Locked;
 /// Rows and words of the store that doors name.
 pub use crate::store::changes::{ChangedItem, ChangesError, CollectionChanges, GoneItem, Naming};
 pub use crate::store::collection::CollectionRow;
+pub use crate::store::grant::{DirectoryRow, LinkRow, PersonalEdit, ShareRow};
 pub use crate::store::item::{ItemRow, Precondition, Put};
 pub use crate::store::item_read::{FullItem, ItemFilter};
 pub use put::{Target, made};
+pub use sharing::{Grantee, Level, directory_card};
 pub use shelves::{NewShelf, Shelf, ShelfEdit};
 
 /// Who asks for which collection of whom.

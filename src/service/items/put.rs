@@ -55,6 +55,7 @@ impl Items {
     ) -> Result<Put, Denied> {
         let at = place.at;
         check_href(href)?;
+        self.check_unseen(&place, href).await?;
         let item = self.read_new(place.kind, place.zone, href, source).await?;
         let draft = self.store.draft().await?;
         let mut write = draft.lock(at.owner, Charge::NONE).await?;
@@ -84,7 +85,8 @@ impl Items {
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::Stale`], [`Refusal::NotAllowed`].
     pub async fn remove(&self, at: At, href: &str, when: Precondition) -> Result<ItemId, Refusal> {
-        self.writable(at).await?;
+        let place = self.writable(at).await?;
+        self.check_unseen(&place, href).await?;
         let draft = self.store.draft().await?;
         let mut write = draft.lock(at.owner, Charge::NONE).await?;
         let gone = write
@@ -117,6 +119,8 @@ impl Items {
         if source.kind != target.kind {
             return Err(wrong_kind(target.kind));
         }
+        self.check_unseen(&source, href).await?;
+        self.check_unseen(&target, to.href).await?;
         let item = self
             .store
             .item(from.owner, from.collection, href)

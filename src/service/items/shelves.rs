@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::put::components_of;
-use super::{ALL, At, CollectionRow, Items};
+use super::{ALL, At, CollectionRow, Items, PersonalEdit};
 use crate::error::Refusal;
 use crate::model::{AccountId, Charge, CollectionId, CollectionKind, ItemId, Rights};
 use crate::store::collection::{CollectionEdit, NewCollection};
@@ -102,14 +102,25 @@ pub struct ShelfEdit<'a> {
     pub properties: Option<&'a Value>,
 }
 
+impl ShelfEdit<'_> {
+    fn is_empty(&self) -> bool {
+        self.name.is_none()
+            && self.color.is_none()
+            && self.description.is_none()
+            && self.sort_order.is_none()
+            && self.time_zone.is_none()
+            && self.properties.is_none()
+    }
+}
+
 impl Items {
-    /// Every collection the reader has: own ones in their order.
+    /// Every collection the reader has: own ones in their order, then what others share.
     ///
     /// # Errors
     /// [`Refusal::Unavailable`].
     pub async fn shelves(&self, reader: AccountId) -> Result<Vec<Shelf>, Refusal> {
         let owner = self.store.owner(reader).await?.ok_or(Refusal::NotFound)?;
-        Ok(self
+        let mut all: Vec<Shelf> = self
             .store
             .collections(reader)
             .await?
@@ -124,7 +135,9 @@ impl Items {
                 alarms_off: false,
                 row,
             })
-            .collect())
+            .collect();
+        all.extend(self.shared_shelves(reader).await?);
+        Ok(all)
     }
 
     /// One collection by its segment in the reader's paths.
@@ -215,13 +228,28 @@ impl Items {
         Ok(id)
     }
 
-    /// Changes a collection itself.
+    /// Changes a collection itself. Of what others share, name and colour are the reader's own; the rest is the owner's and
+    /// of those who administer it.
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::NotAllowed`], [`Refusal::Invalid`].
     pub async fn edit_shelf(&self, at: At, edit: &ShelfEdit<'_>) -> Result<(), Refusal> {
-        self.place(at, Rights::ADMINISTER).await?;
         check_edit(edit)?;
+        let mut edit = *edit;
+        if !at.is_own() {
+            if edit.name.is_some() || edit.color.is_some() {
+                let own = PersonalEdit {
+                    name: edit.name.take(),
+                    color: edit.color.take(),
+                    ..PersonalEdit::default()
+                };
+                self.personalize(at, &own).await?;
+            }
+            if edit.is_empty() {
+                return Ok(());
+            }
+        }
+        self.place(at, Rights::ADMINISTER).await?;
         let draft = self.store.draft().await?;
         let mut write = draft.lock(at.owner, Charge::NONE).await?;
         write
@@ -241,11 +269,14 @@ impl Items {
         Ok(())
     }
 
-    /// Deletes a collection with everything in it; its items stay restorable for a time.
+    /// Deletes a collection with everything in it; its items stay restorable for a time. What others share is given back.
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::NotAllowed`]: also for the last collection of a kind where new objects go.
     pub async fn delete_shelf(&self, at: At) -> Result<(), Refusal> {
+        if !at.is_own() {
+            return self.leave(at).await;
+        }
         let place = self.place(at, Rights::ADMINISTER).await?;
         let all = self.store.collections(at.owner).await?;
         let is_only = !all.iter().any(|c| {
@@ -282,6 +313,9 @@ impl Items {
             };
             self.hub.wake(write.commit().await?);
             if done.is_ok() {
+                for reader in self.store.forget_grants(at.owner, at.collection).await? {
+                    self.hub.wake(reader);
+                }
                 return Ok(());
             }
             if self
