@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod corpus;
+mod fuzz;
 mod recurrence;
 mod sharing;
 mod store;
