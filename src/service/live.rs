@@ -1,7 +1,7 @@
 //! What an open page wants to hear: ids and numbers of what changed, no content (ui.md 10).
 
 use crate::error::Refusal;
-use crate::model::{AccountId, EmailId, Flags, FolderId, ModSeq};
+use crate::model::{AccountId, DraftId, EmailId, Flags, FolderId, ModSeq, QueueId};
 use crate::service::App;
 use crate::store::folder::FolderRow;
 
@@ -36,6 +36,20 @@ pub enum Change {
     Folders,
     /// A folder's counters.
     Count(Box<FolderRow>),
+    /// A draft was saved.
+    Draft {
+        /// Which one.
+        draft: DraftId,
+        /// Its revision now.
+        rev: i64,
+    },
+    /// Something became of a message that was sent.
+    Outbox {
+        /// The message.
+        id: QueueId,
+        /// `waiting`, `failed` or `sent`.
+        state: String,
+    },
     /// The use of the quota changed.
     Quota,
     /// Too much to say: load everything anew.
@@ -121,6 +135,18 @@ impl App {
                     }),
                 }
             }
+        }
+        for d in self.store().drafts_changed(account, since, upto).await? {
+            changes.push(Change::Draft {
+                draft: d.draft_id,
+                rev: d.rev,
+            });
+        }
+        for o in self.store().outbox_changed(account, since, upto).await? {
+            changes.push(Change::Outbox {
+                id: o.queue_id,
+                state: o.state,
+            });
         }
         let mut lists_changed = false;
         for (kind, parent) in gone {

@@ -294,8 +294,12 @@ impl Store {
     pub async fn drafts_sweep(&self) -> Result<u64, StoreError> {
         Ok(sqlx::query(
             "delete from draft
-              where (state <> 'open' and updated_at < now() - interval '10 minutes')
-                 or updated_at < now() - interval '30 days'",
+              where ((state <> 'open' and updated_at < now() - interval '10 minutes')
+                     or updated_at < now() - interval '30 days')
+                and not exists (select from outbound o
+                                 where o.account_id = draft.account_id
+                                   and o.draft_id = draft.draft_id
+                                   and o.send_after > now())",
         )
         .execute(self.pool())
         .await?
@@ -327,14 +331,15 @@ impl Write {
         change: &DraftChange<'_>,
     ) -> Result<(), Refusal> {
         sqlx::query(
-            "insert into draft (account_id, draft_id, rev, state, content, answers, queue_id)
-             values ($1, $2, $3, $4, $5, $6, $7)
+            "insert into draft (account_id, draft_id, rev, state, content, answers, queue_id, modseq)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)
              on conflict (account_id, draft_id) do update
                 set rev        = excluded.rev,
                     state      = excluded.state,
                     content    = excluded.content,
                     answers    = excluded.answers,
                     queue_id   = excluded.queue_id,
+                    modseq     = excluded.modseq,
                     updated_at = now()",
         )
         .bind(self.account)
@@ -344,6 +349,7 @@ impl Write {
         .bind(change.content)
         .bind(change.answers)
         .bind(change.queue_id)
+        .bind(self.modseq)
         .execute(&mut *self.tx)
         .await
         .map_err(StoreError::from)?;

@@ -36,6 +36,7 @@ pub mod mailbox;
 pub mod maildrop;
 pub mod message;
 pub mod notify;
+pub mod outbox;
 pub mod preference;
 pub mod prune;
 pub mod queue;

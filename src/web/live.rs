@@ -192,6 +192,10 @@ fn wire(change: &Change, folders: &[FolderRow]) -> (&'static str, Value) {
                 "shown": if f.special_use() == Some(SpecialUse::Drafts) { f.message_count } else { f.unseen_count },
             }),
         ),
+        Change::Draft { draft, rev } => {
+            ("draft", json!({ "draft": draft.to_string(), "rev": rev }))
+        }
+        Change::Outbox { id, state } => ("outbox", json!({ "id": id.to_string(), "state": state })),
         Change::Quota => ("quota", json!({})),
         Change::Reset => ("reset", json!({})),
     }

@@ -150,6 +150,9 @@ impl Me {
             used_bytes: u64::try_from(usage.used_bytes).unwrap_or(0),
             limit_bytes: u64::try_from(usage.quota_bytes).unwrap_or(0),
         };
+        if area == Area::Mail {
+            layout.outbox = self.app.outgoing.outbox_count(self.account).await?;
+        }
         layout.banners.extend(layout.quota.banner(self.lang));
         layout.toast = self.session.remove(FLASH).await.ok().flatten();
         Ok(layout)

@@ -39,6 +39,8 @@ pub struct Layout {
     pub banners: Vec<Banner>,
     /// What the last write said, after a redirect.
     pub toast: Option<Toast>,
+    /// The account's messages on their way out.
+    pub outbox: i64,
     pub search: Search,
     /// This page's own path and query, for forms that come back here.
     pub path: String,
@@ -62,6 +64,7 @@ impl Layout {
             quota: Quota::default(),
             banners: Vec::new(),
             toast: None,
+            outbox: 0,
             search: Search::mail(lang),
             path: area.href().to_owned(),
             skip_to: if area == Area::Mail { "list" } else { "main" },

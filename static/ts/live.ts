@@ -98,7 +98,10 @@ function take({ id, event, data }: Change): void {
     case "folders": due.add("folders"); break;
     case "count": count(String(data.folder), Number(data.unread), data.role as string | undefined, Number(data.shown ?? data.unread)); break;
     case "quota": due.add("quota"); break;
-    case "outbox": if (data.state === "failed") toast({ text: t("send-failed"), danger: true }); break;
+    case "outbox":
+      due.add("folders");
+      if (data.state === "failed") toast({ text: t("send-failed"), danger: true });
+      break;
     case "draft": fire("mail:draft", data); break;
     case "prefs": toast({ text: t("prefs"), action: { label: t("reload"), run: () => location.reload() } }); break;
     case "session.end": fire("session:over"); break;

@@ -51,7 +51,7 @@ use crate::store::message::EmailRow;
 /// The drafts of one node's services.
 #[derive(Clone, Copy)]
 pub struct Drafts<'a> {
-    app: &'a App,
+    pub(in crate::service) app: &'a App,
 }
 
 impl App {

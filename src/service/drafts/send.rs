@@ -238,6 +238,7 @@ impl Drafts<'_> {
         let queued = write
             .enqueue(&outbound, Some(&self.app.outgoing.limits()))
             .await?;
+        write.note_outbound(queued.queue_id).await?;
         let drafts = write.special_folder(SpecialUse::Drafts).await?;
         let mut thread = None;
         if let Some(uid) = now.saved_uid {
@@ -284,7 +285,11 @@ impl Drafts<'_> {
     }
 
     /// Takes a sending or a discarding back: the draft is there again with everything, in Drafts, too.
-    pub(super) async fn take_back(&self, account: AccountId, id: DraftId) -> Result<(), Refusal> {
+    pub(in crate::service) async fn take_back(
+        &self,
+        account: AccountId,
+        id: DraftId,
+    ) -> Result<(), Refusal> {
         let mut write = self
             .app
             .store()

@@ -15,6 +15,7 @@
 pub mod bounce;
 mod deliver;
 mod local;
+pub mod outbox;
 pub mod resolve;
 pub mod schedule;
 pub mod submit;

@@ -217,6 +217,12 @@ impl Worker {
         for decision in decisions {
             log(claim, decision);
         }
+        if let Some(account) = claim.account
+            && let Err(e) = self.app.tell_of_sending(account, claim.queue_id).await
+        {
+            // It is recorded; only the open pages hear of it late.
+            tracing::debug!(queue_id = claim.queue_id.0, error = %e, "pages were not told of a delivery");
+        }
     }
 
     async fn record_once(&self, claim: &Claim, decisions: &[Decision]) -> Result<(), Refusal> {

@@ -24,6 +24,8 @@ pub struct Column {
     pub special: Vec<Folder>,
     /// The user's own as a tree, flattened.
     pub own: Vec<Folder>,
+    /// Messages on their way out; the entry is there while there are any.
+    pub outbox: i64,
     /// The open one's key.
     pub at: String,
     /// The meter at its foot.
@@ -80,6 +82,7 @@ pub fn column_of(c: &Ctx, folders: &[FolderRow], at: &str, layout: &Layout) -> C
             .into_iter()
             .map(|f| folder(c.lang, f, f.name.matches('/').count()))
             .collect(),
+        outbox: layout.outbox,
         at: at.to_owned(),
         quota: layout.quota,
         quota_text: layout.quota.text(&c.lang),

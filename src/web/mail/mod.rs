@@ -7,6 +7,7 @@ pub mod act;
 pub mod body;
 pub mod column;
 pub mod list;
+pub mod outbox;
 pub mod pictures;
 pub mod reader;
 pub mod search;
@@ -28,6 +29,8 @@ pub fn routes() -> Router<App> {
         .route("/mail/{folder}/{id}", get(reader::conversation))
         .route("/mail/search", get(search::results))
         .route("/mail/starred", get(search::starred))
+        .route("/mail/outbox", get(outbox::outbox))
+        .route("/mail/outbox/{id}", post(outbox::act))
         .route("/mail/quota", get(column::quota))
         .route("/mail/folders", get(column::manage).post(column::create))
         .route("/mail/folders/column", get(column::column))

@@ -160,3 +160,18 @@ search-found =
 search-more-than = mehr als { $n } Treffer
 empty-search = Keine Treffer.
 search-everywhere = Auch in Papierkorb und Spam suchen
+
+# Postausgang
+outbox-text = Nachrichten, die noch nicht bei allen Empfängern angekommen sind. Es wird fünf Tage lang versucht.
+outbox-empty = Alles ist unterwegs.
+outbox-held = Wird gesendet: { $time }
+outbox-next = Nächster Versuch: { $time }
+outbox-leaving = Wird gerade gesendet
+outbox-failed = Nicht zugestellt. Eine Nachricht im Posteingang sagt, warum.
+outbox-not-to = Nicht zugestellt an: { $names }
+outbox-recall = Zurückholen
+outbox-now = Jetzt senden
+outbox-retry = Erneut senden
+outbox-drop = Aufgeben
+outbox-drop-ask = Wer die Nachricht noch nicht hat, bekommt sie dann nicht mehr.
+outbox-dropped = Die Nachricht wird nicht mehr gesendet.

@@ -160,3 +160,18 @@ search-found =
 search-more-than = more than { $n } results
 empty-search = No results.
 search-everywhere = Search Trash and Spam too
+
+# Outbox
+outbox-text = Messages that have not reached all of their recipients yet. They are tried for five days.
+outbox-empty = Everything is on its way.
+outbox-held = Will be sent: { $time }
+outbox-next = Next try: { $time }
+outbox-leaving = Being sent right now
+outbox-failed = Not delivered. A message in your inbox says why.
+outbox-not-to = Not delivered to: { $names }
+outbox-recall = Take back
+outbox-now = Send now
+outbox-retry = Send again
+outbox-drop = Give up
+outbox-drop-ask = Whoever has not got the message will not get it any more.
+outbox-dropped = The message will not be sent any more.
