@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 use sqlx::FromRow;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use super::{BodyRef, Store, Write};
 use crate::error::{Refusal, StoreError};
@@ -52,6 +52,14 @@ pub struct NewEmail {
     pub links: Vec<Vec<u8>>,
     /// Octets that CRLF at every line's end adds to the size.
     pub crlf_bytes: i32,
+    /// The folded header, a line a field, for IMAP SEARCH.
+    pub header_text: String,
+    /// The folded text of all parts.
+    pub body_text: String,
+    /// The day of the `Date` field in its own zone.
+    pub sent_on: Date,
+    /// One of the two texts is not whole.
+    pub is_text_cut: bool,
 }
 
 /// A folder by its id or by what it is for.
@@ -211,6 +219,10 @@ impl Write {
                         array_to_tsvector($24), $25, $31
                    from t
                  returning email_id
+             ), x as (
+                 insert into email_text (account_id, email_id, header_text, body_text, sent_on, is_cut)
+                 select $1, e.email_id, $32, $33, $34, $35
+                   from e
              ), m as (
                  insert into message (account_id, folder_id, uid, email_id, thread_id, size_bytes, flags, keywords,
                                       has_attachment, received_at, created_modseq, modseq)
@@ -267,6 +279,10 @@ impl Write {
         .bind(starred)
         .bind(special)
         .bind(email.crlf_bytes)
+        .bind(&email.header_text)
+        .bind(&email.body_text)
+        .bind(email.sent_on)
+        .bind(email.is_text_cut)
         .fetch_optional(&mut *self.tx)
         .await
         .map_err(StoreError::from)?

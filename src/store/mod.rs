@@ -33,6 +33,7 @@ pub mod known;
 pub mod login;
 pub mod mail;
 pub mod mailbox;
+pub mod mailbox_search;
 pub mod maildrop;
 pub mod message;
 pub mod notify;

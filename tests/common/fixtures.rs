@@ -241,12 +241,16 @@ pub fn fake_email(letter: &Letter) -> NewEmail {
         parts: serde_json::json!([]),
         facts: serde_json::json!({}),
         words: base.split_whitespace().map(str::to_owned).collect(),
-        search_text: base,
+        search_text: base.clone(),
         links: std::iter::once(&letter.message_id)
             .chain(&letter.references)
             .map(|id| hash(id))
             .collect(),
         crlf_bytes: 0,
+        header_text: format!("subject: {base}\n"),
+        body_text: String::new(),
+        sent_on: letter.received_at.date(),
+        is_text_cut: false,
     }
 }
 

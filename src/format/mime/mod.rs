@@ -16,6 +16,7 @@
 //! | `compose` | building whole messages |
 //! | `reply` | subject, references, recipients and quotes of answers |
 //! | `dsn` | delivery status notifications |
+//! | `fulltext` | all text, for IMAP SEARCH |
 //! | `head` | changing the header block of a raw message |
 //!
 //! Invariants: pure functions; no recursion on input depth; time linear in the input; the limits of each file's
@@ -26,6 +27,7 @@ pub mod codec;
 pub mod compose;
 pub mod date;
 pub mod dsn;
+pub mod fulltext;
 pub mod head;
 pub mod params;
 pub mod part;
@@ -40,6 +42,7 @@ pub mod words;
 pub mod write;
 
 pub use compose::{File, Outgoing};
+pub use fulltext::{FullText, Needle};
 pub use part::{
     Disposition, Encoding, Part, attachments, decode_part, html_body, part_text, text_body,
 };

@@ -235,6 +235,10 @@ pub(super) fn facts(parsed: &mut mime::Parsed) -> NewEmail {
         search_text: std::mem::take(&mut parsed.search.text),
         links,
         crlf_bytes: 0,
+        header_text: String::new(),
+        body_text: String::new(),
+        sent_on: parsed.header_date.unwrap_or(parsed.sent_at).date(),
+        is_text_cut: false,
     }
 }
 

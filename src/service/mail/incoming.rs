@@ -306,6 +306,10 @@ fn prepare(raw: &[u8], now: time::OffsetDateTime) -> (NewEmail, mime::Parsed) {
     let mut parsed = mime::parse(raw, now, now);
     let mut email = super::deliver::facts(&mut parsed);
     email.crlf_bytes = i32::try_from(lines::crlf_missing(raw)).unwrap_or(i32::MAX);
+    let text = mime::FullText::of(raw, &parsed.parts);
+    email.header_text = text.header;
+    email.body_text = text.body;
+    email.is_text_cut = text.is_cut;
     (email, parsed)
 }
 

@@ -13,6 +13,7 @@ mod change;
 mod copy;
 mod folders;
 pub mod read;
+pub mod search;
 pub mod view;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub use change::{Appended, FlagWish, NewMessage, Stored};
 pub use copy::Copied;
 pub use folders::Counted;
 pub use read::{Octets, Piece};
+pub use search::{Progress, Question};
 pub use view::{News, Rows, View};
 
 /// The mailbox service of one node.

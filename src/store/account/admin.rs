@@ -108,11 +108,12 @@ pub struct AccountChange {
 
 /// Every table that holds rows led by `account_id` without a foreign key to `account`, in the order they are emptied:
 /// what refers to others first. `tests/catalogue.rs` compares it with the schema.
-pub const OWNED_TABLES: [&str; 30] = [
+pub const OWNED_TABLES: [&str; 31] = [
     "message",
     "folder_thread",
     "thread_link",
     "removed",
+    "email_text",
     "email",
     "draft_part",
     "draft",
