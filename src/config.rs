@@ -8,6 +8,7 @@
 //! A default stands beside its hard range in one table a section ([`settings!`]); [`Config::validate`] holds both.
 //! Not here: reading a setting twice. The program reads them once at start; only certificates reload.
 
+mod dav;
 mod doors;
 mod eas;
 mod fetch;
@@ -23,6 +24,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use dav::Dav;
 pub use doors::{BareNewline, Imap, Mime, Pop3, Smtp, Submission, Web};
 pub use eas::Eas;
 pub use fetch::Fetch;
@@ -87,6 +89,8 @@ pub struct Config {
     pub web: Web,
     /// Phones over ActiveSync.
     pub eas: Eas,
+    /// Calendars and address books over HTTP.
+    pub dav: Dav,
     /// Limits of the MIME parser.
     pub mime: Mime,
     /// Limits of what is fetched from elsewhere.
@@ -355,6 +359,7 @@ impl Config {
         self.web.check()?;
         self.eas.check()?;
         self.eas.check_versions()?;
+        self.dav.check()?;
         self.mime.check()?;
         self.fetch.check()?;
         self.queue.check()?;

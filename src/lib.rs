@@ -93,6 +93,7 @@
 )]
 
 pub mod config;
+pub mod dav;
 pub mod eas;
 pub mod error;
 pub mod format;

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Network};
+use crate::dav;
 use crate::eas;
 use crate::error::{Refusal, StoreError};
 use crate::net::certificate::CertificateError;
@@ -251,10 +252,11 @@ fn wire(config: Config, database: &Database) -> Result<Parts, StartError> {
     Ok(parts)
 }
 
-/// What the HTTPS port answers: browsers and phones.
+/// What the HTTPS port answers: browsers, phones, calendars and address books.
 fn pages(app: &App, stop: &CancellationToken) -> Router {
     observe::health(app.clone())
         .merge(eas::router(app.clone(), stop.clone()))
+        .merge(dav::router(app.clone()))
         .merge(web::router(app.clone()))
 }
 

@@ -13,7 +13,9 @@
 //! Not here: what a property's value is (`dav`), and whether an object matches a filter ([`crate::service`]).
 
 pub mod filter;
+pub mod matching;
 mod name;
+pub mod render;
 pub mod report;
 pub mod request;
 mod tree;

@@ -122,6 +122,17 @@ impl Writer {
         self.out.len()
     }
 
+    /// What was written since [`Writer::waiting`] said this much.
+    #[must_use]
+    pub fn since(&self, from: usize) -> &str {
+        self.out.get(from..).unwrap_or_default()
+    }
+
+    /// Takes back what was written since [`Writer::waiting`] said this much.
+    pub fn rewind(&mut self, to: usize) {
+        self.out.truncate(to);
+    }
+
     /// Recursion is bounded by the depth a tree can have ([`super::Limits::depth`]).
     fn foreign(&mut self, element: &Element) {
         self.out.push('<');
@@ -226,6 +237,15 @@ impl Element {
         writer.element(self);
         writer.close(&Ns::Dav, "kept");
         writer.take()
+    }
+
+    /// An element that a writer wrote into a document of ours, read back.
+    #[must_use]
+    pub fn from_written(text: &str) -> Option<Self> {
+        let mut document = Writer::document(&Ns::Dav, "kept");
+        document.out.push_str(text);
+        document.close(&Ns::Dav, "kept");
+        Self::from_text(&document.out)
     }
 
     /// What [`Element::to_text`] wrote.

@@ -2,11 +2,12 @@
 //!
 //! [`admin`] creates, changes and deletes; [`recipients`] resolves addresses for SMTP; [`password`] and [`generator`] hold
 //! the rules of passwords; [`login`] is the one way in, [`credentials`] what its owner does with a password, [`sessions`]
-//! what the web keeps, [`preferences`] what a user chose, [`keys`] what the host signs with. Every change of an account goes through the write path and wakes its open connections, which
+//! what the web keeps, [`directory`] who finds whom, [`preferences`] what a user chose, [`keys`] what the host signs with. Every change of an account goes through the write path and wakes its open connections, which
 //! compare `password_version`.
 
 pub mod admin;
 pub mod credentials;
+pub mod directory;
 pub mod generator;
 pub mod keys;
 pub mod login;
