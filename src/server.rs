@@ -276,7 +276,8 @@ impl Doors {
             connections: config.web.connections,
             per_source: config.web.connections_per_source,
             new_per_minute: config.web.new_connections_per_minute,
-        });
+        })
+        .sharing(config.proxy.trusted.clone().into());
         let own = Gate::new(Limits {
             connections: 100,
             per_source: 100,

@@ -1,5 +1,6 @@
 //! The private PostgreSQL: made, started twice, killed, recovered (`store/cluster.rs`).
 
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -135,6 +136,36 @@ async fn a_killed_postmaster_is_started_again() {
         tokio::task::yield_now().await;
     }
     cluster.stop().await;
+}
+
+/// After a power cut the number in the socket's lock file may be anybody's; PostgreSQL alone would not start.
+#[tokio::test]
+async fn a_socket_that_a_killed_postmaster_left_is_no_rival() {
+    let folder = Folder::new("socket");
+    Cluster::start(&folder.settings())
+        .await
+        .unwrap()
+        .stop()
+        .await;
+    let (run, data) = (folder.0.join("run"), folder.0.join("pg"));
+    let owner = std::fs::metadata(&data).unwrap();
+    std::fs::DirBuilder::new().mode(0o700).create(&run).unwrap();
+    chown(&run, Some(owner.uid()), Some(owner.gid())).unwrap();
+    let left = format!(
+        "{}\n{}\n0\n5432\n{}\n",
+        std::process::id(),
+        data.display(),
+        run.display()
+    );
+    std::fs::write(run.join(".s.PGSQL.5432.lock"), left).unwrap();
+    let again = Cluster::start(&folder.settings()).await.unwrap();
+    assert_eq!(
+        number(&again.connect_options(), "select 1::bigint")
+            .await
+            .unwrap(),
+        1
+    );
+    again.stop().await;
 }
 
 #[tokio::test]

@@ -4,11 +4,13 @@
 //! another. Counting is by [`Source`]; a proxy's connections count as those of the source it names.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::Network;
 use crate::model::Source;
 
 /// The limits of a gate.
@@ -40,6 +42,8 @@ pub enum TooMany {
 #[derive(Debug, Clone)]
 pub struct Gate {
     limits: Limits,
+    /// Whose connections are those of many sources.
+    shared: Arc<[Network]>,
     state: Arc<Mutex<State>>,
 }
 
@@ -62,7 +66,8 @@ struct Count {
 #[derive(Debug)]
 pub struct Permit {
     gate: Gate,
-    source: Source,
+    /// Whose count it is in.
+    source: Option<Source>,
 }
 
 impl Gate {
@@ -71,8 +76,34 @@ impl Gate {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            shared: Arc::new([]),
             state: Arc::default(),
         }
+    }
+
+    /// Counts connections from `networks` in all, and not by source: proxies that carry everybody's.
+    #[must_use]
+    pub fn sharing(mut self, networks: Arc<[Network]>) -> Self {
+        self.shared = networks;
+        self
+    }
+
+    /// Lets a connection from `address` in, leaving `kept_free` places for other listeners.
+    ///
+    /// # Errors
+    /// As [`Gate::admit`].
+    pub fn admit_peer(&self, address: IpAddr, kept_free: usize) -> Result<Permit, TooMany> {
+        let source = Source::of(address);
+        if !self.shared.iter().any(|network| network.contains(address)) {
+            return self.admit(source, kept_free);
+        }
+        let mut state = self.state();
+        if state.open >= self.limits.connections.saturating_sub(kept_free) {
+            return Err(TooMany::InAll);
+        }
+        state.open += 1;
+        let gate = self.clone();
+        Ok(Permit { gate, source: None })
     }
 
     /// Lets a connection of `source` in, leaving `kept_free` places for other listeners.
@@ -111,7 +142,7 @@ impl Gate {
         state.open += 1;
         Ok(Permit {
             gate: self.clone(),
-            source,
+            source: Some(source),
         })
     }
 
@@ -147,7 +178,10 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.gate.state();
         state.open = state.open.saturating_sub(1);
-        if let Some(count) = state.sources.get_mut(&self.source) {
+        if let Some(count) = self
+            .source
+            .and_then(|source| state.sources.get_mut(&source))
+        {
             count.open = count.open.saturating_sub(1);
         }
     }
@@ -160,6 +194,25 @@ const MOST_SOURCES: usize = 65_536;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_proxy_is_counted_in_all_and_not_as_one_source() {
+        let limits = Limits {
+            connections: 4,
+            per_source: 1,
+            new_per_minute: 1,
+        };
+        let gate = Gate::new(limits).sharing(Arc::new(["10.0.0.0/8".parse().unwrap()]));
+        let peer = |text: &str| gate.admit_peer(text.parse().unwrap(), 0);
+        let proxied = [(); 3].map(|()| peer("10.0.0.1").unwrap());
+        let other = peer("192.0.2.1").unwrap();
+        assert_eq!(peer("10.0.0.1").unwrap_err(), TooMany::InAll);
+        drop(proxied);
+        assert_eq!(gate.open(), 1);
+        assert_eq!(peer("192.0.2.1").unwrap_err(), TooMany::WithinMinute);
+        drop(other);
+        assert_eq!(gate.open(), 0);
+    }
 
     fn source(last: u8) -> Source {
         Source::of([192, 0, 2, last].into())

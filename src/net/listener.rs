@@ -136,7 +136,7 @@ where
     let source = Source::of(peer.ip());
     metrics::counter!("postamt_connections_total", "door" => door.name).increment(1);
     // Held here and not by the session, which might let go of it before its socket.
-    let _place = match door.gate.admit(source, door.kept_free) {
+    let _place = match door.gate.admit_peer(peer.ip(), door.kept_free) {
         Ok(permit) => permit,
         Err(why) => return refuse(&door, stream, source, why).await,
     };

@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use place::Place;
 use programs::{Launch, Postmaster, Programs, arguments, initialise};
-use remains::end_residents;
+use remains::{end_residents, forget_socket};
 
 /// What the private cluster needs to know.
 #[derive(Debug, Clone)]
@@ -186,6 +186,7 @@ impl Cluster {
             initialise(&place, &programs, &password).await?;
         }
         let socket = place.socket_folder()?;
+        forget_socket(&socket)?;
         let pid = Arc::new(AtomicU32::new(0));
         let launch = Launch {
             program: programs.folder.join("postgres"),

@@ -77,6 +77,25 @@ fn recorded_postmaster(cluster: &Path) -> Option<Pid> {
     Pid::from_raw(text.lines().next()?.trim().parse().ok()?)
 }
 
+/// Removes a socket and its lock file that a killed postmaster left: PostgreSQL believes the number in the lock file as long as
+/// any process has it, a zombie or a stranger (after a power cut) as well, and would not start.
+///
+/// We hold the lock of the folder, and nothing works in it any more.
+pub(super) fn forget_socket(socket: &Path) -> Result<(), ClusterError> {
+    for name in SOCKET_FILES {
+        let path = socket.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(io_error("cannot remove", &path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+const SOCKET_FILES: [&str; 2] = [".s.PGSQL.5432", ".s.PGSQL.5432.lock"];
+
 /// Removes a pid file whose number now belongs to a stranger (after a reboot), which PostgreSQL would take for a rival.
 ///
 /// A file whose process is gone stays: from it PostgreSQL finds shared memory that is still in use.
