@@ -20,6 +20,9 @@ pub mod parse;
 pub mod pattern;
 pub mod search;
 pub mod set;
+pub mod sort;
+pub mod subject;
+pub mod thread;
 pub mod utf7;
 pub mod write;
 

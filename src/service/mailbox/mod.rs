@@ -14,6 +14,7 @@ mod copy;
 mod folders;
 pub mod read;
 pub mod search;
+mod sort;
 pub mod view;
 
 use std::sync::Arc;
