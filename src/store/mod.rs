@@ -30,6 +30,7 @@ pub mod grant;
 pub mod health;
 pub mod item;
 pub mod item_read;
+pub mod job;
 pub mod known;
 pub mod login;
 pub mod mail;
