@@ -22,6 +22,7 @@ pub mod cluster;
 pub mod collection;
 pub mod credential;
 pub mod device;
+pub mod device_sync;
 pub mod directory;
 pub mod domain;
 pub mod draft;
