@@ -13,6 +13,7 @@
 //! Reading is READ COMMITTED: read `upto` (the account's number) first, rows second.
 
 pub mod account;
+mod add;
 pub mod address;
 pub mod audit;
 pub mod body;
