@@ -10,10 +10,8 @@
 
 pub mod database;
 mod http;
-mod imap;
 mod mail;
 mod observe;
-mod pop3;
 mod redirect;
 
 use std::net::SocketAddr;
@@ -265,8 +263,8 @@ struct Doors {
     https: Vec<Listener>,
     http: Vec<Listener>,
     smtp: mail::SmtpDoors,
-    imap: imap::ImapDoors,
-    pop3: pop3::Pop3Doors,
+    imap: mail::ReadingDoors,
+    pop3: mail::ReadingDoors,
     metrics: Vec<Listener>,
 }
 
@@ -294,8 +292,8 @@ impl Doors {
             https: bind(&config.web.listen, &door("https", &web))?,
             http: bind(&config.web.listen_http, &door("http", &web))?,
             smtp: mail::SmtpDoors::bind(config)?,
-            imap: imap::ImapDoors::bind(config)?,
-            pop3: pop3::Pop3Doors::bind(config)?,
+            imap: mail::ReadingDoors::imap(config)?,
+            pop3: mail::ReadingDoors::pop3(config)?,
             metrics: bind(&config.metrics.listen, &door("metrics", &own))?,
         })
     }

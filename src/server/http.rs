@@ -641,6 +641,41 @@ mod tests {
         assert!(ended.is_ok(), "the connection is closed");
     }
 
+    /// Over HTTP/2 the connection goes on, only this stream's window stays shut.
+    #[tokio::test]
+    async fn who_takes_nothing_of_an_answer_over_http2_is_left() {
+        let (client, served) = connection(hasty());
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client))
+                .await
+                .unwrap();
+        tokio::spawn(connection);
+        let request = Request::get("http://a/endless")
+            .body(Body::empty())
+            .unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let ended = tokio::time::timeout(Duration::from_secs(20), served).await;
+        assert!(ended.is_ok(), "the connection is closed");
+        drop(answer);
+    }
+
+    #[tokio::test]
+    async fn a_header_that_comes_octet_by_octet_has_no_more_time() {
+        let (mut client, served) = connection(Web {
+            header_timeout: Duration::from_millis(100),
+            ..Web::default()
+        });
+        let began = Instant::now();
+        client.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
+        while client.write_all(b"y").await.is_ok() {
+            assert!(began.elapsed() < Duration::from_secs(20), "closed");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(began.elapsed() >= Duration::from_millis(100));
+        served.await.unwrap();
+    }
+
     #[tokio::test]
     async fn who_takes_an_answer_slowly_but_takes_it_is_served() {
         let (mut client, served) = connection(hasty());
