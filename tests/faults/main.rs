@@ -9,6 +9,7 @@ mod crowd;
 mod full;
 mod gone;
 mod killed;
+mod narrow;
 mod program;
 mod proxied;
 mod relay;

@@ -24,8 +24,23 @@ impl Program {
     /// Starts it on a database of the tests, or on a cluster of its own in `folder`, and waits until it says where it listens.
     pub fn start(db: Option<&TestDb>, folder: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_postamt"));
+        command.arg("serve");
+        Self::run(command, db, folder)
+    }
+
+    /// The same with so many file descriptors and not one more.
+    pub fn start_with_files(db: &TestDb, folder: &Path, files: u32) -> Self {
+        let mut command = Command::new("sh");
         command
-            .arg("serve")
+            .arg("-c")
+            .arg(format!("ulimit -n {files}; exec \"$0\" serve"))
+            .arg(env!("CARGO_BIN_EXE_postamt"))
+            .env("POSTAMT_SMTP_CONNECTIONS_PER_SOURCE", "1000");
+        Self::run(command, Some(db), folder)
+    }
+
+    fn run(mut command: Command, db: Option<&TestDb>, folder: &Path) -> Self {
+        command
             .env("POSTAMT_SERVER_DATA_DIR", folder)
             .env("POSTAMT_SMTP_NEW_CONNECTIONS_PER_MINUTE", "10000")
             .env("POSTAMT_SMTP_MESSAGES_PER_SOURCE", "100000")

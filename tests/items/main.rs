@@ -5,6 +5,5 @@ mod common;
 mod corpus;
 mod fuzz;
 mod recurrence;
-mod scheduling;
 mod sharing;
 mod store;

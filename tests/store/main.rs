@@ -3,7 +3,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod alone;
 mod body;
 mod changes;
 mod folder;
