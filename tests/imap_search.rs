@@ -3,7 +3,7 @@
 mod common;
 
 use common::people::World;
-use postamt::format::imap::search::{DateKey, SearchKey, Which};
+use postamt::format::imap::search::{Algorithm, DateKey, SearchKey, SortKey, Which};
 use postamt::format::imap::set::SequenceSet;
 use postamt::format::mime::{self, FullText, Needle};
 use postamt::model::{AccountId, Flags, Role};
@@ -303,4 +303,120 @@ async fn what_left_meanwhile_is_left_out() {
         .search(&view, &question, &Progress::default())
         .await;
     assert_eq!(found.unwrap(), [1]);
+}
+
+/// RFC 5256 3, RFC 5957: criteria, reversed and combined.
+#[tokio::test]
+async fn sorts_by_what_is_asked() {
+    let mut inbox = Inbox::new().await;
+    for (from, subject, date, more) in [
+        (
+            "Zoe <a@x.test>",
+            "Re: beta",
+            "Mon, 7 Feb 1994 10:00:00 +0000",
+            10,
+        ),
+        ("b@x.test", "Alpha", "Mon, 7 Feb 1994 13:00:00 +0500", 500),
+        (
+            "Anton <c@x.test>",
+            "[list] BETA",
+            "Mon, 7 Feb 1994 09:00:00 +0000",
+            10,
+        ),
+        (
+            "=?utf-8?q?=C3=84rzte?= <B@x.test>",
+            "alpha",
+            "no date at all",
+            100,
+        ),
+    ] {
+        let letter = format!(
+            "From: {from}\r\nTo: k@x.test\r\nSubject: {subject}\r\nDate: {date}\r\n\r\n{}\r\n",
+            "x".repeat(more)
+        );
+        inbox.add(&letter).await;
+    }
+    let view = inbox.view().await;
+    let all = [1, 2, 3, 4];
+    for (by, uids) in [
+        (vec![(SortKey::Arrival, false)], [1, 2, 3, 4]),
+        (vec![(SortKey::Arrival, true)], [4, 3, 2, 1]),
+        (vec![(SortKey::Subject, false)], [2, 4, 1, 3]),
+        (vec![(SortKey::Subject, true)], [1, 3, 2, 4]),
+        (
+            vec![(SortKey::Subject, false), (SortKey::Date, false)],
+            [2, 4, 3, 1],
+        ),
+        (vec![(SortKey::Date, false)], [2, 3, 1, 4]),
+        (vec![(SortKey::From, false)], [1, 2, 4, 3]),
+        (vec![(SortKey::DisplayFrom, false)], [3, 4, 2, 1]),
+        (vec![(SortKey::Size, true)], [2, 4, 1, 3]),
+        (
+            vec![(SortKey::To, false), (SortKey::Cc, false)],
+            [1, 2, 3, 4],
+        ),
+    ] {
+        let found = inbox
+            .world
+            .app
+            .mailbox
+            .sort(&view, &all, &by)
+            .await
+            .unwrap();
+        let expected: Vec<u32> = if by == [(SortKey::Size, true)] {
+            // 1 and 3 differ by a few octets of their headers.
+            let longer = |n: usize| inbox.messages[n - 1].len();
+            let (a, b) = if longer(1) >= longer(3) {
+                (1, 3)
+            } else {
+                (3, 1)
+            };
+            vec![2, 4, a, b]
+        } else {
+            uids.to_vec()
+        };
+        assert_eq!(found, expected, "{by:?}");
+    }
+    let some = inbox
+        .world
+        .app
+        .mailbox
+        .sort(&view, &[4, 2, 9], &[(SortKey::Arrival, false)])
+        .await;
+    assert_eq!(some.unwrap(), [2, 4], "only those that are there");
+}
+
+/// RFC 5256 3: by References, by In-Reply-To where there are none, and by subject; with UIDs or with numbers.
+#[tokio::test]
+async fn threads_as_the_headers_say() {
+    let mut inbox = Inbox::new().await;
+    for (id, head, subject) in [
+        ("one", "", "Plan"),
+        ("two", "References: <one@x>\r\n", "Re: Plan"),
+        ("three", "In-Reply-To: <two@x>\r\n", "Re: Plan"),
+        ("four", "", "Other"),
+        ("five", "In-Reply-To: <lost@x>\r\n", "Re: Other"),
+    ] {
+        let letter = format!("Message-ID: <{id}@x>\r\n{head}Subject: {subject}\r\n\r\nx\r\n");
+        inbox.add(&letter).await;
+    }
+    let maildrop = inbox.world.app.maildrop(inbox.account).await.unwrap();
+    assert!(maildrop.remove(2..=2).await.refused.is_none());
+    let view = inbox.view().await;
+    let uids = view.rows().uids().to_vec();
+    assert_eq!(uids, [1, 3, 4, 5]);
+    for (algorithm, by_uid, written) in [
+        (Algorithm::References, true, "(1 3)(4 5)"),
+        (Algorithm::References, false, "(1 2)(3 4)"),
+        (Algorithm::OrderedSubject, true, "(1 3)(4 5)"),
+    ] {
+        let mailbox = &inbox.world.app.mailbox;
+        let forest = mailbox
+            .threads(&view, &uids, algorithm, by_uid)
+            .await
+            .unwrap();
+        let mut out = Vec::new();
+        forest.write(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), written, "{algorithm:?}");
+    }
 }
