@@ -5,5 +5,7 @@
 mod common;
 
 mod client;
+mod clients;
 mod dialogues;
+mod stories;
 mod stress;

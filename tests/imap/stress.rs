@@ -157,12 +157,14 @@ impl Session {
             }
             for range in gone.split(',') {
                 let (first, last) = range.split_once(':').unwrap_or((range, range));
-                let range = first.parse::<u32>().unwrap()..=last.parse::<u32>().unwrap();
-                assert!(
-                    self.messages.iter().all(|m| m.uid.is_some()),
-                    "all UIDs are known with QRESYNC"
-                );
-                self.messages.retain(|m| !range.contains(&m.uid.unwrap()));
+                for uid in first.parse::<u32>().unwrap()..=last.parse::<u32>().unwrap() {
+                    // A message that came within this very command has no UID yet: it is one of those.
+                    let at = self.messages.iter().position(|m| m.uid == Some(uid));
+                    let at = at.or_else(|| self.messages.iter().position(|m| m.uid.is_none()));
+                    self.messages.remove(
+                        at.unwrap_or_else(|| panic!("{command}: {response}: {uid} was not there")),
+                    );
+                }
             }
             return;
         }
