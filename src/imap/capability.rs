@@ -4,12 +4,12 @@ use super::reply::Reply;
 use super::session::Session;
 
 /// Before the sign-in, under TLS or not.
-const ALWAYS: &str = "IMAP4rev1 LITERAL+ SASL-IR ENABLE ID";
+const ALWAYS: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID";
 
 /// After the sign-in.
 const SIGNED_IN: &str = "IDLE NAMESPACE UNSELECT UIDPLUS MOVE MULTIAPPEND CHILDREN SPECIAL-USE CREATE-SPECIAL-USE \
      LIST-EXTENDED LIST-STATUS STATUS=SIZE CONDSTORE QRESYNC QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE BINARY OBJECTID PREVIEW \
-     SAVEDATE REPLACE UTF8=ACCEPT UIDONLY";
+     SAVEDATE REPLACE UTF8=ACCEPT UIDONLY ESEARCH SEARCHRES PARTIAL WITHIN INPROGRESS";
 
 impl Session<'_> {
     /// The list for this moment.
@@ -43,6 +43,7 @@ impl Session<'_> {
                     on.qresync = true;
                 }
                 "UTF8=ACCEPT" => on.utf8 = true,
+                "IMAP4REV2" => on.rev2 = true,
                 "UIDONLY" => on.uid_only = true,
                 _ => continue,
             }

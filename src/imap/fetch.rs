@@ -271,7 +271,10 @@ impl Session<'_> {
         let is_whole = rows.len() == uids.len();
         let mut ahead: HashMap<BodyId, Bytes> = HashMap::new();
         for (at, row) in rows.iter().enumerate() {
-            if plan.has_bodies && row.body_id.is_some_and(|body| !ahead.contains_key(&body)) {
+            if plan.has_bodies
+                && imap.app.mailbox.reads_ahead(row)
+                && row.body_id.is_some_and(|body| !ahead.contains_key(&body))
+            {
                 ahead = imap
                     .app
                     .mailbox
@@ -577,7 +580,7 @@ fn push_clean(wire: &mut crate::net::line::Wire, octets: &[u8]) {
 }
 
 /// RFC 9394 3.3: a window of the messages, counted from the front or the end.
-fn windowed(numbers: Vec<u32>, window: Window) -> Vec<u32> {
+pub(super) fn windowed(numbers: Vec<u32>, window: Window) -> Vec<u32> {
     let count = numbers.len();
     let first = usize::try_from(window.first)
         .unwrap_or(usize::MAX)

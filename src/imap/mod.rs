@@ -23,6 +23,7 @@ mod messages;
 mod perform;
 mod quota;
 mod reply;
+mod search;
 mod select;
 pub mod session;
 mod tell;

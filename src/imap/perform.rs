@@ -8,7 +8,7 @@ use crate::net::line::WireError;
 
 impl Session<'_> {
     /// Carries a command out. What changed meanwhile is told before its answer, unless it may not be.
-    pub(super) async fn perform(&mut self, body: Body) -> Result<Next, WireError> {
+    pub(super) async fn perform(&mut self, tag: &str, body: Body) -> Result<Next, WireError> {
         if self.enabled.uid_only && uses_numbers(&body) {
             return Ok(Reply {
                 status: "BAD",
@@ -20,7 +20,7 @@ impl Session<'_> {
         let freezes = body.freezes_numbers();
         let next = match self.any_time(body).await? {
             Ok(next) => next,
-            Err(body) => self.signed_in(body).await?,
+            Err(body) => self.signed_in(tag, body).await?,
         };
         if !freezes && matches!(next, Next::Answer(_)) && !self.tell().await {
             return Ok(Next::Leave("The mailbox was deleted"));
@@ -49,7 +49,7 @@ impl Session<'_> {
     }
 
     /// Commands of the authenticated and the selected state.
-    async fn signed_in(&mut self, body: Body) -> Result<Next, WireError> {
+    async fn signed_in(&mut self, tag: &str, body: Body) -> Result<Next, WireError> {
         let Some(account) = self.user.as_ref().map(|u| u.account) else {
             return Ok(Reply::bad("Sign in first").into());
         };
@@ -88,15 +88,14 @@ impl Session<'_> {
             | Body::SetMetadata { .. }
             | Body::Sort(_)
             | Body::Thread(_)
-            | Body::Search(_)
             | Body::Notify(_) => Reply::bad("Unknown command"),
-            selected => self.selected(selected).await?,
+            selected => self.selected(tag, selected).await?,
         };
         Ok(reply.into())
     }
 
     /// Commands of the selected state.
-    async fn selected(&mut self, body: Body) -> Result<Reply, WireError> {
+    async fn selected(&mut self, tag: &str, body: Body) -> Result<Reply, WireError> {
         if self.selected.is_none() {
             return Ok(Reply::bad("Select a mailbox first"));
         }
@@ -107,6 +106,7 @@ impl Session<'_> {
             Body::Expunge(messages) => self.expunge(messages.as_ref()).await,
             Body::Fetch(fetch) => self.fetch(&fetch).await?,
             Body::Store(store) => self.store(&store).await?,
+            Body::Search(search) => self.search(tag, &search).await?,
             Body::Copy {
                 uid,
                 messages,

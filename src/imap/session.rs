@@ -250,7 +250,7 @@ impl Session<'_> {
     async fn step(&mut self) -> Result<(String, Next), WireError> {
         Ok(match self.hear().await? {
             Heard::Command(command) => {
-                let next = self.perform(command.body).await?;
+                let next = self.perform(&command.tag, command.body).await?;
                 self.count_wrong(command.tag, next).await?
             }
             Heard::Append(head) => {

@@ -68,6 +68,12 @@ impl Mailboxes {
             .await?)
     }
 
+    /// Whether [`Mailboxes::bodies`] would read this body ahead.
+    #[must_use]
+    pub fn reads_ahead(&self, row: &StoredRow) -> bool {
+        row.size_bytes <= ONE_CHUNK
+    }
+
     /// The bodies of some rows, short ones read ahead in one statement while they fit into a few megabytes.
     ///
     /// # Errors
