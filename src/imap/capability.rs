@@ -9,7 +9,7 @@ const ALWAYS: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID";
 /// After the sign-in.
 const SIGNED_IN: &str = "IDLE NAMESPACE UNSELECT UIDPLUS MOVE MULTIAPPEND CHILDREN SPECIAL-USE CREATE-SPECIAL-USE \
      LIST-EXTENDED LIST-STATUS STATUS=SIZE CONDSTORE QRESYNC QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE BINARY OBJECTID PREVIEW \
-     SAVEDATE REPLACE UTF8=ACCEPT UIDONLY ESEARCH SEARCHRES PARTIAL WITHIN INPROGRESS";
+     SAVEDATE REPLACE UTF8=ACCEPT UIDONLY ESEARCH SEARCHRES PARTIAL WITHIN INPROGRESS METADATA";
 
 impl Session<'_> {
     /// The list for this moment.
@@ -33,28 +33,25 @@ impl Session<'_> {
 
     /// `ENABLE` — turns on what changes answers; unknown names are passed over.
     pub(super) fn enable(&mut self, names: &[String]) -> Reply {
-        let mut enabled = Vec::new();
+        let mut line = "* ENABLED".to_owned();
         for name in names {
             let on = &mut self.enabled;
-            match name.as_str() {
-                "CONDSTORE" => on.condstore = true,
+            let (slot, spelling) = match name.as_str() {
+                "CONDSTORE" => (&mut on.condstore, "CONDSTORE"),
                 "QRESYNC" => {
                     on.condstore = true;
-                    on.qresync = true;
+                    (&mut on.qresync, "QRESYNC")
                 }
-                "UTF8=ACCEPT" => on.utf8 = true,
-                "IMAP4REV2" => on.rev2 = true,
-                "UIDONLY" => on.uid_only = true,
+                "UTF8=ACCEPT" => (&mut on.utf8, "UTF8=ACCEPT"),
+                "IMAP4REV2" => (&mut on.rev2, "IMAP4rev2"),
+                "UIDONLY" => (&mut on.uid_only, "UIDONLY"),
                 _ => continue,
+            };
+            // RFC 9051 6.3.1: only what this command turned on is named.
+            if !std::mem::replace(slot, true) {
+                line.push(' ');
+                line.push_str(spelling);
             }
-            if !enabled.contains(name) {
-                enabled.push(name.clone());
-            }
-        }
-        let mut line = "* ENABLED".to_owned();
-        for name in enabled {
-            line.push(' ');
-            line.push_str(&name);
         }
         self.say(&format!("{line}\r\n"));
         Reply::ok("Enabled")

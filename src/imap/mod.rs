@@ -20,6 +20,7 @@ mod hear;
 mod idle;
 mod mailboxes;
 mod messages;
+mod metadata;
 mod perform;
 mod quota;
 mod reply;

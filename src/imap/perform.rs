@@ -77,6 +77,18 @@ impl Session<'_> {
             Body::GetQuota(root) => self.quota(account, &root).await,
             Body::GetQuotaRoot(mailbox) => self.quota_root(account, &mailbox).await,
             Body::SetQuota(_) => Reply::no("NOPERM", "Only the administrator sets the quota"),
+            Body::GetMetadata {
+                mailbox,
+                entries,
+                max_size,
+                depth,
+            } => {
+                self.get_metadata(account, &mailbox, &entries, max_size, depth)
+                    .await
+            }
+            Body::SetMetadata { mailbox, entries } => {
+                self.set_metadata(account, &mailbox, &entries).await
+            }
             Body::Idle => return self.idle().await,
             Body::Unauthenticate
             | Body::GetAcl(_)
@@ -84,8 +96,6 @@ impl Session<'_> {
             | Body::DeleteAcl { .. }
             | Body::ListRights { .. }
             | Body::MyRights(_)
-            | Body::GetMetadata { .. }
-            | Body::SetMetadata { .. }
             | Body::Sort(_)
             | Body::Thread(_)
             | Body::Notify(_) => Reply::bad("Unknown command"),

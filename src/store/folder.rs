@@ -260,6 +260,12 @@ impl Write {
         .execute(&mut *self.tx)
         .await
         .map_err(StoreError::from)?;
+        sqlx::query("delete from folder_metadata where account_id = $1 and folder_id = $2")
+            .bind(self.account)
+            .bind(folder)
+            .execute(&mut *self.tx)
+            .await
+            .map_err(StoreError::from)?;
         sqlx::query(
             "insert into tombstone (account_id, kind, parent_id, modseq, first_id, last_id)
              values ($1, 'folder', 0, $3, $2, $2)",

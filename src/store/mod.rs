@@ -34,6 +34,7 @@ pub mod known;
 pub mod login;
 pub mod mail;
 pub mod mailbox;
+pub mod mailbox_metadata;
 pub mod mailbox_search;
 pub mod maildrop;
 pub mod message;

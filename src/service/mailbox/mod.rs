@@ -12,6 +12,7 @@
 mod change;
 mod copy;
 mod folders;
+mod metadata;
 pub mod read;
 pub mod search;
 mod sort;

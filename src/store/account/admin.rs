@@ -132,6 +132,7 @@ pub const OWNED_TABLES: [&str; 31] = [
     "recovery_code",
     "login_event",
     "preference",
+    "folder_metadata",
     "identity",
     "signature",
     "rule",
