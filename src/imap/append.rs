@@ -17,7 +17,7 @@ use crate::service::mailbox::NewMessage;
 
 /// A message was taken, or the command is over.
 enum Taken {
-    Message(NewMessage),
+    Message(Box<NewMessage>),
     Refused(Reply),
     Leave(Reply),
 }
@@ -46,7 +46,7 @@ impl Session<'_> {
                 .take(account, now.clone(), coming, messages.len())
                 .await?
             {
-                Taken::Message(message) => messages.push(message),
+                Taken::Message(message) => messages.push(*message),
                 Taken::Refused(reply) => return self.end(reply).await,
                 Taken::Leave(reply) => return Ok(self.answer_and_leave(&head.tag, &reply)),
             }
@@ -191,12 +191,12 @@ impl Session<'_> {
             Err(refusal) => Err(refusal),
         };
         match received {
-            Ok(received) => Ok(Taken::Message(NewMessage {
+            Ok(received) => Ok(Taken::Message(Box::new(NewMessage {
                 received,
                 flags: piece.list.flags,
                 keywords: piece.list.keywords,
                 received_at: piece.date.unwrap_or_else(OffsetDateTime::now_utc),
-            })),
+            }))),
             Err(refusal) => {
                 self.skip_rest().await?;
                 Ok(Taken::Refused(Reply::refused(&refusal)))

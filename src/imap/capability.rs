@@ -9,7 +9,8 @@ const ALWAYS: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ENABLE ID";
 /// After the sign-in.
 const SIGNED_IN: &str = "IDLE NAMESPACE UNSELECT UIDPLUS MOVE MULTIAPPEND CHILDREN SPECIAL-USE CREATE-SPECIAL-USE \
      LIST-EXTENDED LIST-STATUS STATUS=SIZE CONDSTORE QRESYNC QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE BINARY OBJECTID PREVIEW \
-     SAVEDATE REPLACE UTF8=ACCEPT UIDONLY ESEARCH SEARCHRES PARTIAL WITHIN INPROGRESS METADATA";
+     SAVEDATE REPLACE UTF8=ACCEPT UIDONLY ESEARCH SEARCHRES PARTIAL WITHIN INPROGRESS METADATA SORT SORT=DISPLAY THREAD=REFERENCES \
+     THREAD=ORDEREDSUBJECT";
 
 impl Session<'_> {
     /// The list for this moment.
@@ -19,7 +20,8 @@ impl Session<'_> {
             all.push(' ');
             all.push_str(SIGNED_IN);
             let limit = self.imap.app.config.smtp.message_size;
-            all.push_str(&format!(" APPENDLIMIT={limit}"));
+            all.push_str(" APPENDLIMIT=");
+            all.push_str(&limit.to_string());
             if !self.is_compressed {
                 all.push_str(" COMPRESS=DEFLATE");
             }

@@ -76,7 +76,7 @@ impl Session<'_> {
             modseqs = self.only_changed(args, &mut numbers, ModSeq(since)).await?;
         }
         if let Some(window) = args.partial {
-            numbers = windowed(numbers, window);
+            numbers = windowed(&numbers, window);
         }
         if plan.items.iter().any(FetchItem::marks_seen) {
             self.mark_seen(&numbers, &mut plan).await?;
@@ -85,9 +85,9 @@ impl Session<'_> {
         let bite = self.imap.app.mailbox.bite();
         for some in numbers.chunks(bite) {
             if plan.from_memory {
-                self.from_memory(&plan, some, &modseqs).await?;
+                self.tell_from_memory(&plan, some, &modseqs).await?;
             } else {
-                is_whole &= self.from_rows(&plan, some).await?;
+                is_whole &= self.tell_from_rows(&plan, some).await?;
             }
         }
         Ok(if is_whole {
@@ -215,7 +215,7 @@ impl Session<'_> {
     }
 
     /// Flags and UIDs, without a question to the database.
-    async fn from_memory(
+    async fn tell_from_memory(
         &mut self,
         plan: &Plan,
         numbers: &[u32],
@@ -253,7 +253,7 @@ impl Session<'_> {
     }
 
     /// Everything else; false when some of the messages are gone.
-    async fn from_rows(&mut self, plan: &Plan, numbers: &[u32]) -> Result<bool, Stop> {
+    async fn tell_from_rows(&mut self, plan: &Plan, numbers: &[u32]) -> Result<bool, Stop> {
         let Some(selected) = self.selected.as_deref() else {
             return Ok(true);
         };
@@ -370,7 +370,7 @@ impl Session<'_> {
                 write::date_time(out, row.saved_at);
             }
             FetchItem::Size => {
-                out.extend_from_slice(format!("RFC822.SIZE {}", row.size_bytes).as_bytes())
+                out.extend_from_slice(format!("RFC822.SIZE {}", row.size_bytes).as_bytes());
             }
             FetchItem::ModSeq => {
                 let modseq = self
@@ -580,7 +580,7 @@ fn push_clean(wire: &mut crate::net::line::Wire, octets: &[u8]) {
 }
 
 /// RFC 9394 3.3: a window of the messages, counted from the front or the end.
-pub(super) fn windowed(numbers: Vec<u32>, window: Window) -> Vec<u32> {
+pub(super) fn windowed(numbers: &[u32], window: Window) -> Vec<u32> {
     let count = numbers.len();
     let first = usize::try_from(window.first)
         .unwrap_or(usize::MAX)
@@ -607,7 +607,7 @@ mod tests {
     fn windows() {
         let at = |first, last, from_end| {
             windowed(
-                (1..=5).collect(),
+                &[1, 2, 3, 4, 5],
                 Window {
                     first,
                     last,

@@ -1,4 +1,4 @@
-//! IMAP4rev1 and IMAP4rev2 (RFC 3501, RFC 9051) for desktop clients and phones.
+//! `IMAP4rev1` and `IMAP4rev2` (RFC 3501, RFC 9051) for desktop clients and phones.
 //!
 //! ```text
 //!   octets -> session (loop, time, TLS) -> hear (lines, literals) -> format::imap (grammar)

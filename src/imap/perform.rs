@@ -96,8 +96,6 @@ impl Session<'_> {
             | Body::DeleteAcl { .. }
             | Body::ListRights { .. }
             | Body::MyRights(_)
-            | Body::Sort(_)
-            | Body::Thread(_)
             | Body::Notify(_) => Reply::bad("Unknown command"),
             selected => self.selected(tag, selected).await?,
         };
@@ -117,6 +115,8 @@ impl Session<'_> {
             Body::Fetch(fetch) => self.fetch(&fetch).await?,
             Body::Store(store) => self.store(&store).await?,
             Body::Search(search) => self.search(tag, &search).await?,
+            Body::Sort(sort) => self.sort(tag, &sort).await?,
+            Body::Thread(thread) => self.thread(tag, &thread).await?,
             Body::Copy {
                 uid,
                 messages,

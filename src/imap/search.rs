@@ -1,4 +1,4 @@
-//! SEARCH (RFC 9051 6.4.4, 7.3.4): untagged SEARCH of RFC 3501, ESEARCH (RFC 4731) with `$` (RFC 5182) and windows
+//! SEARCH, SORT and THREAD (RFC 9051 6.4.4, 7.3.4; RFC 5256): untagged SEARCH of RFC 3501, ESEARCH (RFC 4731) with `$` (RFC 5182) and windows
 //! (RFC 9394).
 
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use super::reply::Reply;
 use super::session::Session;
 use crate::error::Refusal;
 use crate::format::imap::fetch::Window;
-use crate::format::imap::search::{Returns, Search, SearchKey};
+use crate::format::imap::search::{Returns, Search, SearchKey, Sort, Thread};
 use crate::format::imap::set::SequenceSet;
 use crate::format::imap::write;
 use crate::net::line::WireError;
@@ -207,7 +207,7 @@ impl Session<'_> {
             let _ = write!(line, " ALL {}", SequenceSet::of(found.iter().copied()));
         }
         if let Some(window) = returns.partial {
-            let shown = SequenceSet::of(super::fetch::windowed(found.to_vec(), window));
+            let shown = SequenceSet::of(super::fetch::windowed(found, window));
             let range = written(window);
             if shown.is_empty() {
                 let _ = write!(line, " PARTIAL ({range} NIL)");
@@ -220,6 +220,105 @@ impl Session<'_> {
         }
         self.say(&format!("{line}\r\n"));
     }
+
+    /// `SORT` and `UID SORT` (RFC 5256)
+    pub(super) async fn sort(&mut self, tag: &str, args: &Sort) -> Result<Reply, WireError> {
+        let uids = match self.look_for(tag, &args.search.key).await? {
+            Ok(uids) => uids,
+            Err(refusal) => return Ok(Reply::refused(&refusal)),
+        };
+        let imap = self.imap;
+        let Some(selected) = self.selected.as_deref() else {
+            return Ok(Reply::bad("Select a mailbox first"));
+        };
+        let sorted = match imap.app.mailbox.sort(&selected.view, &uids, &args.by).await {
+            Ok(sorted) => sorted,
+            Err(refusal) => return Ok(Reply::refused(&refusal)),
+        };
+        let rows = selected.view.rows();
+        let told: Vec<u32> = if args.search.uid {
+            sorted
+        } else {
+            sorted.iter().filter_map(|uid| rows.number(*uid)).collect()
+        };
+        let Some(returns) = &args.search.returns else {
+            let mut line = String::from("* SORT");
+            for number in &told {
+                let _ = write!(line, " {number}");
+            }
+            self.say(&format!("{line}\r\n"));
+            return Ok(Reply::ok("That is all"));
+        };
+        if returns.save {
+            self.save(returns, &uids);
+        }
+        self.esort(tag, args.search.uid, returns, &told);
+        Ok(Reply::ok("That is all"))
+    }
+
+    /// ESEARCH in the order of a SORT (RFC 5267 3): sets keep that order, so nothing is merged.
+    fn esort(&mut self, tag: &str, uid: bool, returns: &Returns, told: &[u32]) {
+        let mut line = format!("* ESEARCH (TAG {})", quoted(tag));
+        if uid {
+            line.push_str(" UID");
+        }
+        if returns.min
+            && let Some(first) = told.first()
+        {
+            let _ = write!(line, " MIN {first}");
+        }
+        if returns.max
+            && let Some(last) = told.last()
+        {
+            let _ = write!(line, " MAX {last}");
+        }
+        if returns.count {
+            let _ = write!(line, " COUNT {}", told.len());
+        }
+        if returns.all && !told.is_empty() {
+            let _ = write!(line, " ALL {}", joined(told));
+        }
+        if let Some(window) = returns.partial {
+            let shown = super::fetch::windowed(told, window);
+            let range = written(window);
+            if shown.is_empty() {
+                let _ = write!(line, " PARTIAL ({range} NIL)");
+            } else {
+                let _ = write!(line, " PARTIAL ({range} {})", joined(&shown));
+            }
+        }
+        self.say(&format!("{line}\r\n"));
+    }
+
+    /// `THREAD` and `UID THREAD` (RFC 5256)
+    pub(super) async fn thread(&mut self, tag: &str, args: &Thread) -> Result<Reply, WireError> {
+        let uids = match self.look_for(tag, &args.search.key).await? {
+            Ok(uids) => uids,
+            Err(refusal) => return Ok(Reply::refused(&refusal)),
+        };
+        let imap = self.imap;
+        let Some(selected) = self.selected.as_deref() else {
+            return Ok(Reply::bad("Select a mailbox first"));
+        };
+        let forest = imap
+            .app
+            .mailbox
+            .threads(&selected.view, &uids, args.algorithm, args.search.uid)
+            .await;
+        match forest {
+            Ok(forest) => {
+                let mut out = b"* THREAD".to_vec();
+                if !forest.is_empty() {
+                    out.push(b' ');
+                    forest.write(&mut out);
+                }
+                out.extend_from_slice(b"\r\n");
+                self.wire.push(&out);
+                Ok(Reply::ok("That is all"))
+            }
+            Err(refusal) => Ok(Reply::refused(&refusal)),
+        }
+    }
 }
 
 /// A tag in quotes.
@@ -227,6 +326,12 @@ fn quoted(tag: &str) -> String {
     let mut out = Vec::new();
     write::string(&mut out, tag.as_bytes());
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Numbers in their own order.
+fn joined(numbers: &[u32]) -> String {
+    let words: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    words.join(",")
 }
 
 /// A window as it was asked for.

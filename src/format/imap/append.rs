@@ -55,6 +55,7 @@ pub struct Piece {
 ///
 /// # Errors
 /// [`Refused`] when it is an APPEND with something wrong before the message.
+#[must_use]
 pub fn start(octets: &[u8], limits: &Limits) -> Option<Result<Head, Refused>> {
     let literal = announced(octets)?;
     let mut c = Cursor::new(octets, limits);

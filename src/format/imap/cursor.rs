@@ -146,7 +146,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn set(&mut self) -> Read<SequenceSet> {
         let text = self.while_is(|b| b.is_ascii_digit() || matches!(b, b',' | b':' | b'*'));
         SequenceSet::parse(text, self.limits.ranges).ok_or_else(|| {
-            if text.iter().filter(|b| **b == b',').count() >= self.limits.ranges {
+            if text.split(|b| *b == b',').count() > self.limits.ranges {
                 Why::TooMany("ranges in the set")
             } else {
                 Why::Syntax("a set of numbers is missing")

@@ -38,14 +38,15 @@ impl Rows {
         for (uid, flags) in image.uids.into_iter().zip(image.flags) {
             let set = match marked.next_if(|(marked, _)| *marked == uid) {
                 None => 0,
-                Some((_, words)) => match known.get(&words) {
-                    Some(set) => *set,
-                    None => {
+                Some((_, words)) => {
+                    if let Some(set) = known.get(&words) {
+                        *set
+                    } else {
                         let set = rows.add_set(words.split(' ').map(str::to_owned).collect());
                         known.insert(words, set);
                         set
                     }
-                },
+                }
             };
             rows.uids.push(narrow(uid)?);
             rows.marks.push(mark(Flags(flags), set));

@@ -108,7 +108,7 @@ pub struct AccountChange {
 
 /// Every table that holds rows led by `account_id` without a foreign key to `account`, in the order they are emptied:
 /// what refers to others first. `tests/catalogue.rs` compares it with the schema.
-pub const OWNED_TABLES: [&str; 31] = [
+pub const OWNED_TABLES: [&str; 32] = [
     "message",
     "folder_thread",
     "thread_link",
