@@ -25,7 +25,6 @@ pub(super) struct Call {
     /// The body, unpacked.
     pub body: Vec<u8>,
     /// The program stops.
-    #[expect(dead_code, reason = "for the commands that wait")]
     pub stop: CancellationToken,
 }
 
@@ -66,13 +65,13 @@ impl Call {
 }
 
 /// What a command answers.
-#[expect(dead_code, reason = "for the commands that send and fetch")]
 pub(super) enum Reply {
     /// A good answer without a body.
     Empty,
     /// A document.
     Document(Encoder),
     /// Octets of a kind of their own.
+    #[expect(dead_code, reason = "for attachments outside a document")]
     Raw {
         /// `Content-Type`
         content_type: String,

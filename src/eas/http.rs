@@ -5,6 +5,7 @@
 
 use std::io::Read;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
@@ -16,7 +17,7 @@ use flate2::read::{GzDecoder, GzEncoder};
 
 use super::call::{Call, Fault, Reply, http_code};
 use super::query::{Asked, BadQuery, Command, Headers};
-use super::{Door, folders, provision, query, settings};
+use super::{Door, estimate, folders, moves, ping, provision, query, settings, sync};
 use crate::format::mime::codec::{self, Encoding};
 use crate::format::wbxml::{Encoded, Encoder};
 use crate::model::{Protocol, Source};
@@ -75,7 +76,7 @@ async fn options(door: &Door, parts: &Parts, source: Source) -> Response {
 }
 
 /// The commands that are built.
-const COMMANDS: &str = "FolderSync,FolderCreate,FolderDelete,FolderUpdate,Settings,Provision";
+const COMMANDS: &str = "Sync,FolderSync,FolderCreate,FolderDelete,FolderUpdate,MoveItems,GetItemEstimate,Settings,Ping,Provision";
 
 async fn post(door: &Door, parts: &Parts, body: Body, source: Source) -> Response {
     let text = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
@@ -100,7 +101,7 @@ async fn post(door: &Door, parts: &Parts, body: Body, source: Source) -> Respons
     let gzip = text("accept-encoding").is_some_and(|value| value.contains("gzip"));
     let (version, command) = (asked.version, asked.command);
     let call = match accept(door, parts, body, source, (asked, who)).await {
-        Ok(call) => call,
+        Ok(call) => Arc::new(call),
         Err(fault) => return fault_response(&fault, version.tells_in_band(), command),
     };
     let reply = run(&call).await;
@@ -168,7 +169,7 @@ async fn accept(
     })
 }
 
-async fn run(call: &Call) -> Result<Reply, Fault> {
+async fn run(call: &Arc<Call>) -> Result<Reply, Fault> {
     match call.asked.command {
         Command::Provision => provision::run(call).await,
         Command::Settings => settings::run(call).await,
@@ -176,16 +177,16 @@ async fn run(call: &Call) -> Result<Reply, Fault> {
         Command::FolderCreate => folders::create(call).await,
         Command::FolderUpdate => folders::update(call).await,
         Command::FolderDelete => folders::delete(call).await,
-        Command::Sync
-        | Command::SendMail
+        Command::Sync => sync::run(call).await,
+        Command::Ping => ping::run(call).await,
+        Command::GetItemEstimate => estimate::run(call).await,
+        Command::MoveItems => moves::run(call).await,
+        Command::SendMail
         | Command::SmartForward
         | Command::SmartReply
         | Command::GetAttachment
-        | Command::MoveItems
-        | Command::GetItemEstimate
         | Command::MeetingResponse
         | Command::Search
-        | Command::Ping
         | Command::ItemOperations
         | Command::ResolveRecipients
         | Command::ValidateCert

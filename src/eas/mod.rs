@@ -11,12 +11,18 @@
 //! Not here: what a device knows of a folder (`service/devices`), the octets (`format/wbxml`).
 
 mod autodiscover;
+mod body;
 mod call;
+mod email;
+mod estimate;
 mod folders;
 mod http;
+mod moves;
+mod ping;
 mod provision;
 mod query;
 mod settings;
+mod sync;
 mod version;
 
 use axum::Router;

@@ -3,6 +3,7 @@
 //! A door makes one call here and turns the answer into bytes. A service never sees a socket, a header or a status code.
 
 pub mod accounts;
+pub mod calendar;
 pub mod changes;
 pub mod check;
 pub mod demo;
@@ -123,6 +124,7 @@ impl App {
             let (accounts, token) = (Arc::clone(&self.accounts), stop.clone());
             tasks.spawn(async move { accounts.keep_house(token).await });
             tasks.spawn(house::run(self.clone(), stop.clone()));
+            tasks.spawn(calendar::run(self.clone(), stop.clone()));
             tasks.spawn(house::tidy(self.clone(), stop.clone()));
         }
     }

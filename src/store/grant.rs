@@ -418,6 +418,53 @@ impl Store {
         .await?)
     }
 
+    /// The accounts of some addresses of this host.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn accounts_at(
+        &self,
+        addresses: &[String],
+    ) -> Result<Vec<(String, AccountId)>, StoreError> {
+        // A global table, by its key.
+        Ok(sqlx::query_as(
+            "select d.address, a.account_id
+               from address d
+               join account a on a.account_id = d.account_id
+              where d.address = any($1)
+                and a.deleted_at is null",
+        )
+        .bind(addresses)
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// The domain of an account.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn domain_of(&self, account: AccountId) -> Result<Option<DomainId>, StoreError> {
+        Ok(
+            sqlx::query_scalar("select domain_id from account where account_id = $1")
+                .bind(account)
+                .fetch_optional(self.pool())
+                .await?,
+        )
+    }
+
+    /// The clock of an account, an IANA name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn zone_of(&self, account: AccountId) -> Result<Option<String>, StoreError> {
+        Ok(
+            sqlx::query_scalar("select time_zone from account where account_id = $1")
+                .bind(account)
+                .fetch_optional(self.pool())
+                .await?,
+        )
+    }
+
     /// Keeps a link by the hash of its token.
     ///
     /// # Errors

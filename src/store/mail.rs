@@ -1,4 +1,4 @@
-//! Writing messages: add, copy, move, flags, expunge. Every function runs inside a [`Write`].
+//! Writing messages: copy, move, flags, expunge, inside a [`Write`]; what a new message is made of. `add.rs` adds it.
 //!
 //! Counters of the folder and the conversation list (`folder_thread`) are kept here and nowhere else. UIDs are given under
 //! the account's lock, so UID order is commit order.
@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::FromRow;
 use time::{Date, OffsetDateTime};
 
-use super::{BodyRef, Store, Write};
+use super::{Store, Write};
 use crate::error::{Refusal, StoreError};
 use crate::model::{AccountId, Charge, EmailId, Flags, FolderId, SpecialUse, ThreadId, Uid};
 
@@ -157,138 +157,6 @@ struct Gone {
 }
 
 impl Write {
-    /// Adds a message: UID, counters, conversation, row, all in one statement.
-    ///
-    /// The conversation is found by References, nearest first, then by subject when it began with a reply mark and a
-    /// participant is shared within 90 days (ui.md 7.5); else it begins a new one. Existing ones are never merged.
-    /// The bytes must have been charged by the lock.
-    ///
-    /// # Errors
-    /// [`Refusal::NoFolder`].
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one statement, read whole, and its bindings"
-    )]
-    pub async fn add_message(
-        &mut self,
-        body: BodyRef,
-        email: &NewEmail,
-        at: &Placement<'_>,
-    ) -> Result<Added, Refusal> {
-        let (folder, special) = match at.target {
-            Target::Folder(folder) => (Some(folder), None),
-            Target::Special(special) => (None, Some(special.word())),
-        };
-        let unseen = i64::from(!at.flags.has(Flags::SEEN));
-        let starred = i32::from(at.flags.has(Flags::FLAGGED));
-        sqlx::query_as(
-            "with f as (
-                 update folder
-                    set uid_next       = uid_next + 1,
-                        message_count  = message_count + 1,
-                        unseen_count   = unseen_count + $3,
-                        total_bytes    = total_bytes + $4,
-                        content_modseq = $5
-                  where account_id = $1
-                    and (folder_id = $2 or special_use = $30)
-                 returning folder_id, uid_next - 1 as uid
-             ), t as materialized (
-                 select coalesce(
-                            $6,
-                            (select l.thread_id
-                               from unnest($7::bytea[]) with ordinality r(hash, place)
-                               join thread_link l on l.account_id = $1 and l.hash = r.hash
-                              order by r.place
-                              limit 1),
-                            (select e.thread_id
-                               from email e
-                              where e.account_id = $1
-                                and $8
-                                and e.subject_hash = $9
-                                and e.participants && $10
-                                and e.created_at > now() - interval '90 days'
-                              order by e.email_id desc
-                              limit 1),
-                            nextval('thread_id_seq')) as thread_id
-                   from f
-             ), e as (
-                 insert into email (account_id, body_id, thread_id, size_bytes, message_id, sent_at, sender_name,
-                                    sender_address, recipients, participants, subject, subject_hash, preview,
-                                    has_attachment, envelope, structure, parts, facts, search, search_text, crlf_bytes)
-                 select $1, $11, t.thread_id, $4, $12, $13, $14, $15, $16, $10, $17, $9, $18, $19, $20, $21, $22, $23,
-                        array_to_tsvector($24), $25, $31
-                   from t
-                 returning email_id
-             ), x as (
-                 insert into email_text (account_id, email_id, header_text, body_text, sent_on, is_cut)
-                 select $1, e.email_id, $32, $33, $34, $35
-                   from e
-             ), m as (
-                 insert into message (account_id, folder_id, uid, email_id, thread_id, size_bytes, flags, keywords,
-                                      has_attachment, received_at, created_modseq, modseq)
-                 select $1, f.folder_id, f.uid, e.email_id, t.thread_id, $4, $26, $27, $19, $28, $5, $5
-                   from f, t, e
-             ), l as (
-                 insert into thread_link (account_id, hash, thread_id)
-                 select $1, r.hash, t.thread_id
-                   from t, (select distinct unnest($7::bytea[]) as hash) r
-                 on conflict do nothing
-             ), ft as (
-                 insert into folder_thread as o (account_id, folder_id, thread_id, newest_at, newest_uid, messages, unseen,
-                                                 starred, attachments)
-                 select $1, f.folder_id, t.thread_id, $28, f.uid, 1, $3, $29, $19::int
-                   from f, t
-                 on conflict (account_id, folder_id, thread_id) do update
-                    set newest_at   = greatest(o.newest_at, excluded.newest_at),
-                        newest_uid  = case when excluded.newest_at >= o.newest_at then excluded.newest_uid else o.newest_uid end,
-                        messages    = o.messages + 1,
-                        unseen      = o.unseen + excluded.unseen,
-                        starred     = o.starred + excluded.starred,
-                        attachments = o.attachments + excluded.attachments
-             )
-             select f.folder_id, f.uid, e.email_id, t.thread_id from f, t, e",
-        )
-        .bind(self.account)
-        .bind(folder)
-        .bind(unseen)
-        .bind(body.size_bytes)
-        .bind(self.modseq)
-        .bind(at.thread)
-        .bind(&email.links)
-        .bind(email.is_reply)
-        .bind(email.subject_hash)
-        .bind(&email.participants)
-        .bind(body.id)
-        .bind(&email.message_id)
-        .bind(email.sent_at)
-        .bind(&email.sender_name)
-        .bind(&email.sender_address)
-        .bind(&email.recipients)
-        .bind(&email.subject)
-        .bind(&email.preview)
-        .bind(email.has_attachment)
-        .bind(&email.envelope)
-        .bind(&email.structure)
-        .bind(&email.parts)
-        .bind(&email.facts)
-        .bind(&email.words)
-        .bind(&email.search_text)
-        .bind(at.flags)
-        .bind(at.keywords)
-        .bind(at.received_at)
-        .bind(starred)
-        .bind(special)
-        .bind(email.crlf_bytes)
-        .bind(&email.header_text)
-        .bind(&email.body_text)
-        .bind(email.sent_on)
-        .bind(email.is_text_cut)
-        .fetch_optional(&mut *self.tx)
-        .await
-        .map_err(StoreError::from)?
-        .ok_or(Refusal::NoFolder)
-    }
-
     /// Changes flags of `uids` in one folder; rows that look so already stay untouched. Returns what changed, by UID.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! A list window is an index range over `folder_thread`; no reader counts or sorts a folder.
 
 use serde_json::Value;
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::{FromRow, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
 use super::Store;
@@ -19,6 +19,80 @@ pub struct ThreadFilter {
     pub starred: bool,
     /// With an attachment.
     pub attachment: bool,
+    /// With a message whose `To` names the account itself.
+    pub to_me: bool,
+}
+
+/// In which order a list shows its conversations. All but the first two read every conversation of the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// The newest first.
+    #[default]
+    Newest,
+    /// The oldest first.
+    Oldest,
+    /// By who wrote the newest message.
+    Sender,
+    /// By the subject, without the marks of answers and forwards.
+    Subject,
+    /// The largest newest message first.
+    Size,
+    /// Starred ones first, then the newest.
+    Starred,
+}
+
+impl Order {
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Newest => "t.newest_at desc, t.thread_id desc",
+            Self::Oldest => "t.newest_at, t.thread_id",
+            Self::Sender => {
+                "lower(case when e.sender_name = '' then e.sender_address else e.sender_name end), t.newest_at desc, t.thread_id desc"
+            }
+            Self::Subject => {
+                "lower(regexp_replace(e.subject, '^((re|aw|antw|fwd?|wg)\\s*:\\s*)+', '', 'i')), t.newest_at desc, t.thread_id desc"
+            }
+            Self::Size => "e.size_bytes desc, t.newest_at desc, t.thread_id desc",
+            Self::Starred => "t.starred > 0 desc, t.newest_at desc, t.thread_id desc",
+        }
+    }
+
+    /// Whether what is sorted by stands with the messages.
+    fn reads_messages(self) -> bool {
+        matches!(self, Self::Sender | Self::Subject | Self::Size)
+    }
+}
+
+/// The conditions of a filter on `folder_thread t`.
+fn narrow(
+    q: &mut QueryBuilder<Postgres>,
+    account: AccountId,
+    folder: FolderId,
+    filter: ThreadFilter,
+) {
+    if filter.unseen {
+        q.push(" and t.unseen > 0");
+    }
+    if filter.starred {
+        q.push(" and t.starred > 0");
+    }
+    if filter.attachment {
+        q.push(" and t.attachments > 0");
+    }
+    if filter.to_me {
+        q.push(
+            " and exists (select from message y
+                             join email f on f.account_id = y.account_id and f.email_id = y.email_id
+                            where y.account_id = ",
+        );
+        q.push_bind(account).push(" and y.folder_id = ");
+        q.push_bind(folder).push(
+            " and y.thread_id = t.thread_id
+                              and exists (select from jsonb_array_elements(f.facts -> 'to') p
+                                            join address a on a.address = lower(p.value ->> 'a') and a.account_id = ",
+        );
+        q.push_bind(account).push("))");
+    }
 }
 
 /// Where a window begins.
@@ -203,53 +277,93 @@ impl Store {
         window: Window,
         limit: i64,
     ) -> Result<Vec<ThreadRow>, StoreError> {
-        let mut q = QueryBuilder::new(
-            "with w as materialized (
-                 select thread_id, newest_at, newest_uid, messages, unseen, starred, attachments
-                   from folder_thread
-                  where account_id = ",
+        self.thread_window_by(account, folder, filter, Order::Newest, window, limit)
+            .await
+    }
+
+    /// The same in another order. Cursors ([`Window::Before`], [`Window::After`]) are for [`Order::Newest`] alone; with another
+    /// order they mean the top.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn thread_window_by(
+        &self,
+        account: AccountId,
+        folder: FolderId,
+        filter: ThreadFilter,
+        order: Order,
+        window: Window,
+        limit: i64,
+    ) -> Result<Vec<ThreadRow>, StoreError> {
+        let mut q = QueryBuilder::new("with ");
+        let mut rest = window;
+        if let (Order::Newest, Window::Offset(n)) = (order, window) {
+            // Where the window begins, found in the index alone; the rows before it are not read.
+            q.push(
+                "s as materialized (
+                 select newest_at, thread_id from folder_thread t where account_id = ",
+            );
+            q.push_bind(account)
+                .push(" and folder_id = ")
+                .push_bind(folder);
+            narrow(&mut q, account, folder, filter);
+            q.push(" order by newest_at desc, thread_id desc limit 1 offset ")
+                .push_bind(n)
+                .push("), ");
+        }
+        q.push(
+            "w as materialized (
+                 select x.*, row_number() over () as place
+                   from (
+                 select t.thread_id, t.newest_at, t.newest_uid, t.messages, t.unseen, t.starred, t.attachments
+                   from folder_thread t",
         );
-        q.push_bind(account)
-            .push(" and folder_id = ")
-            .push_bind(folder);
-        if filter.unseen {
-            q.push(" and unseen > 0");
+        if order.reads_messages() {
+            q.push(
+                " join message m on m.account_id = t.account_id and m.folder_id = t.folder_id and m.uid = t.newest_uid
+                  join email e on e.account_id = m.account_id and e.email_id = m.email_id",
+            );
         }
-        if filter.starred {
-            q.push(" and starred > 0");
-        }
-        if filter.attachment {
-            q.push(" and attachments > 0");
-        }
-        match window {
-            Window::Top | Window::Offset(_) => {}
-            Window::Before(at, thread) => {
-                q.push(" and (newest_at, thread_id) < (")
-                    .push_bind(at)
-                    .push(", ")
-                    .push_bind(thread)
-                    .push(")");
+        q.push(" where t.account_id = ").push_bind(account);
+        q.push(" and t.folder_id = ").push_bind(folder);
+        narrow(&mut q, account, folder, filter);
+        if order == Order::Newest {
+            match window {
+                Window::Top => {}
+                Window::Offset(_) => {
+                    q.push(
+                        " and (t.newest_at, t.thread_id) <= ((select newest_at from s), (select thread_id from s))",
+                    );
+                    rest = Window::Top;
+                }
+                Window::Before(at, thread) => {
+                    q.push(" and (t.newest_at, t.thread_id) < (")
+                        .push_bind(at)
+                        .push(", ")
+                        .push_bind(thread)
+                        .push(")");
+                }
+                Window::After(at, thread) => {
+                    q.push(" and (t.newest_at, t.thread_id) > (")
+                        .push_bind(at)
+                        .push(", ")
+                        .push_bind(thread)
+                        .push(")");
+                }
             }
-            Window::After(at, thread) => {
-                q.push(" and (newest_at, thread_id) > (")
-                    .push_bind(at)
-                    .push(", ")
-                    .push_bind(thread)
-                    .push(")");
-            }
         }
-        if matches!(window, Window::After(..)) {
-            q.push(" order by newest_at, thread_id limit ")
-                .push_bind(limit);
+        let upwards = order == Order::Newest && matches!(window, Window::After(..));
+        q.push(" order by ").push(if upwards {
+            "t.newest_at, t.thread_id"
         } else {
-            q.push(" order by newest_at desc, thread_id desc limit ")
-                .push_bind(limit);
-        }
-        if let Window::Offset(n) = window {
+            order.sql()
+        });
+        q.push(" limit ").push_bind(limit);
+        if let Window::Offset(n) = rest {
             q.push(" offset ").push_bind(n);
         }
         q.push(
-            ")
+            ") x)
              select w.thread_id, w.newest_at, w.newest_uid, w.messages, w.unseen, w.starred, w.attachments,
                     m.email_id, m.flags, m.keywords, e.subject, e.preview, e.sender_name, e.sender_address, e.recipients,
                     case when w.messages = 1 then array[e.sender_name, e.sender_address]
@@ -283,8 +397,9 @@ impl Store {
             .push(
                 " and m.uid = w.newest_uid
                join email e on e.account_id = m.account_id and e.email_id = m.email_id
-              order by w.newest_at desc, w.thread_id desc",
-            );
+              order by ",
+            )
+            .push(if upwards { "w.place desc" } else { "w.place" });
         Ok(q.build_query_as().fetch_all(self.pool()).await?)
     }
 
@@ -298,22 +413,12 @@ impl Store {
         folder: FolderId,
         filter: ThreadFilter,
     ) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar(
-            "select count(*)
-               from folder_thread
-              where account_id = $1
-                and folder_id = $2
-                and (not $3 or unseen > 0)
-                and (not $4 or starred > 0)
-                and (not $5 or attachments > 0)",
-        )
-        .bind(account)
-        .bind(folder)
-        .bind(filter.unseen)
-        .bind(filter.starred)
-        .bind(filter.attachment)
-        .fetch_one(self.pool())
-        .await?)
+        let mut q = QueryBuilder::new("select count(*) from folder_thread t where account_id = ");
+        q.push_bind(account)
+            .push(" and folder_id = ")
+            .push_bind(folder);
+        narrow(&mut q, account, folder, filter);
+        Ok(q.build_query_scalar().fetch_one(self.pool()).await?)
     }
 
     /// The messages of a conversation in every folder, oldest first, at most `limit` of the newest.
@@ -484,28 +589,20 @@ impl Store {
         after: Uid,
         limit: i64,
     ) -> Result<Vec<PlaceRow>, StoreError> {
-        Ok(sqlx::query_as(
+        let mut q = QueryBuilder::new(
             "select m.folder_id, m.uid, m.email_id, m.thread_id, m.flags, m.created_modseq, m.modseq
                from message m
                join folder_thread t on t.account_id = m.account_id and t.folder_id = m.folder_id and t.thread_id = m.thread_id
-              where m.account_id = $1
-                and m.folder_id = $2
-                and m.uid > $3
-                and (not $5 or t.unseen > 0)
-                and (not $6 or t.starred > 0)
-                and (not $7 or t.attachments > 0)
-              order by m.uid
-              limit $4",
-        )
-        .bind(account)
-        .bind(folder)
-        .bind(after)
-        .bind(limit)
-        .bind(filter.unseen)
-        .bind(filter.starred)
-        .bind(filter.attachment)
-        .fetch_all(self.pool())
-        .await?)
+              where m.account_id = ",
+        );
+        q.push_bind(account)
+            .push(" and m.folder_id = ")
+            .push_bind(folder)
+            .push(" and m.uid > ")
+            .push_bind(after);
+        narrow(&mut q, account, folder, filter);
+        q.push(" order by m.uid limit ").push_bind(limit);
+        Ok(q.build_query_as().fetch_all(self.pool()).await?)
     }
 
     /// Places whose message came or changed after `since`, up to `upto`: what open pages hear.

@@ -13,6 +13,7 @@
 //! Reading is READ COMMITTED: read `upto` (the account's number) first, rows second.
 
 pub mod account;
+mod add;
 pub mod address;
 pub mod audit;
 pub mod body;
@@ -22,6 +23,7 @@ pub mod cluster;
 pub mod collection;
 pub mod credential;
 pub mod device;
+pub mod device_sync;
 pub mod directory;
 pub mod domain;
 pub mod draft;
@@ -30,6 +32,7 @@ pub mod grant;
 pub mod health;
 pub mod item;
 pub mod item_read;
+pub mod job;
 pub mod known;
 pub mod login;
 pub mod mail;

@@ -19,7 +19,7 @@
 //   </section>
 //     <div class="allbar" data-all hidden><button type="button" class="link">Alle 1 284 Nachrichten in „…“ auswählen</button></div>
 //       (stands above .listbox; shown when all loaded rows are ticked and there are more)
-//   GET {data-rows}?offset=50&{data-query}[&limit=50] answers <div class="win" data-offset="50" data-total="{total}"> … </div>
+//   GET {data-rows}?offset=50&{data-query}[&limit=50][&at={data-first or data-last}&dir=newer|older] answers <div class="win" data-offset="50" data-total="{total}"> … </div>
 //   (also when there are fewer rows or none). Any offset may be asked for: rows that were moved away since make them odd.
 //   Empty lists have no .list but ui::empty in .listbox.
 //   The address of the page itself takes ?offset= for the links without scripts.
@@ -241,7 +241,10 @@ async function load(offset: number, where: "before" | "after" | "instead"): Prom
   loading = true;
   const query = list.dataset.query ? `&${list.dataset.query}` : "";
   const limit = where === "before" ? `&limit=${Math.min(WINDOW, first() - offset)}` : "";
-  const answer = await get(`${list.dataset.rows}?offset=${offset}${limit}${query}`);
+  // Next to a window by the row it ends with, anywhere else by number.
+  const beside = where === "before" ? wins()[0]?.dataset.first : where === "after" ? wins().at(-1)?.dataset.last : undefined;
+  const at = beside ? `&at=${beside}&dir=${where === "before" ? "newer" : "older"}` : "";
+  const answer = await get(`${list.dataset.rows}?offset=${offset}${limit}${at}${query}`);
   const made = document.createElement("template");
   if (answer?.ok) made.innerHTML = await answer.text();
   loading = false;

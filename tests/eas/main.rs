@@ -8,7 +8,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod client;
 mod device;
 mod door;
+mod generations;
+mod ping;
 mod setup;
+mod sync;
 mod wbxml;

@@ -397,7 +397,10 @@ fn another_implementation_reads_what_we_write() {
     if !has_oracle() {
         return;
     }
-    let tags = known_tag().prop_filter("libwbxml has it", |tag| is_foreign_too(*tag));
+    let tags = known_tag().prop_filter("libwbxml has it", |tag| {
+        // Inside an `Add` it takes every `Data` for that of SyncML.
+        is_foreign_too(*tag) && pages::name(*tag) != "Data"
+    });
     let mut runner = proptest::test_runner::TestRunner::new(proptest::test_runner::Config {
         cases: 128,
         failure_persistence: None,

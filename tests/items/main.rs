@@ -5,5 +5,6 @@ mod common;
 mod corpus;
 mod fuzz;
 mod recurrence;
+mod scheduling;
 mod sharing;
 mod store;

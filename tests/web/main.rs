@@ -6,5 +6,6 @@ mod common;
 #[path = "../compose/browser.rs"]
 #[expect(dead_code, reason = "the tests of writing use all of it")]
 mod browser;
+mod list;
 mod outbox;
 mod pictures;

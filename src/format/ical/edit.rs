@@ -7,7 +7,7 @@ use ical::tree::cst::{IcalCst, IcalItem};
 use ical::tree::line::IcalLine;
 use ical::tree::param::node::IcalParamNode;
 
-use super::tree::Component;
+use super::tree::{Component, Property};
 use super::value::escape_text;
 
 /// A component to be changed.
@@ -219,6 +219,39 @@ impl<'t, 'a> ComponentMut<'t, 'a> {
             return true;
         }
         false
+    }
+
+    /// Takes a parameter off the first property of a name that has it; says whether there was one.
+    pub fn clear_parameter(&mut self, name: &str, key: &str) -> bool {
+        for item in &mut self.0.items {
+            let IcalItem::Prop(line) = item else { continue };
+            if !is_named(line, name) {
+                continue;
+            }
+            let before = line.params.len();
+            line.params
+                .retain(|p| !p.name.get().eq_ignore_ascii_case(key));
+            if line.params.len() != before {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Adds a copy of a property of another tree behind the others.
+    pub fn add_property(&mut self, of: Property<'_>) {
+        // The crate makes whole components independent of their text, not single lines.
+        let holder = IcalCst {
+            begin: None,
+            items: vec![IcalItem::Prop(of.line().clone())],
+            end: None,
+            trailing: std::borrow::Cow::Borrowed(""),
+        };
+        for item in holder.into_static().items {
+            if let IcalItem::Prop(line) = item {
+                self.0.push_line(line);
+            }
+        }
     }
 
     /// Adds a component inside, filled by `fill`.

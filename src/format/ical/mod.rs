@@ -13,6 +13,8 @@
 //! | `object` | [`Object`]: one calendar object resource (RFC 4791 4.1) and its checks |
 //! | `index` | [`Index`]: what the item's row keeps beside the bytes |
 //! | `alarm` | reminders |
+//! | [`itip`] | scheduling messages between organiser and guests |
+//! | `task` | completing tasks, one time after the other |
 //! | `expand` | what a report returns instead of the whole object |
 //!
 //! Invariants: no recursion on input depth, every limit of [`Limits`] is held while reading, time linear in the input.
@@ -21,7 +23,9 @@ mod alarm;
 mod edit;
 mod expand;
 mod index;
+pub mod itip;
 mod object;
+mod task;
 mod tree;
 mod value;
 mod zone;
@@ -31,6 +35,7 @@ pub use edit::{ComponentMut, NewProperty};
 pub use expand::{expanded, limited};
 pub use index::{Facts, Index, address, index, index_words};
 pub use object::{Kind, Object};
+pub use task::{Completed, complete, reopen};
 pub use tree::{Component, Limits, Property, Tree};
 pub use value::{DateValue, Form, Span, escape_text, parse_period, unescape_text};
 pub use zone::{Clock, Zone, Zones, named_zone};

@@ -347,6 +347,11 @@ impl<'t> Component<'t> {
 pub struct Property<'t>(&'t IcalLine<'t>);
 
 impl<'t> Property<'t> {
+    /// The line.
+    pub(super) fn line(self) -> &'t IcalLine<'t> {
+        self.0
+    }
+
     /// Its name as written.
     #[must_use]
     pub fn name(self) -> &'t str {

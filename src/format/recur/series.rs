@@ -291,6 +291,56 @@ impl<'t> Series<'t> {
         None
     }
 
+    /// The master's own time, the next time behind it that is not taken out, both as the rules have them, and how many times
+    /// the rules made from the one to the other, those taken out among them. None when there is no next time.
+    #[must_use]
+    pub fn after_first(&self, caps: Caps) -> Option<(PrimitiveDateTime, PrimitiveDateTime, u32)> {
+        let master = self.master.as_ref()?;
+        let start = master.start.local;
+        let end = start.saturating_add(Duration::days(366 * 30));
+        let mut left = caps.steps;
+        let excluded: BTreeSet<PrimitiveDateTime> = master
+            .exrules
+            .iter()
+            .flat_map(|rule| {
+                master
+                    .ids(rule, start, end, &self.zones, &mut left)
+                    .take(caps.instances)
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let mut next: Option<PrimitiveDateTime> = None;
+        let mut consider = |id: PrimitiveDateTime| {
+            let is_next = id > start && !master.is_excluded(id) && !excluded.contains(&id);
+            if is_next && next.is_none_or(|n| id < n) {
+                next = Some(id);
+            }
+            is_next
+        };
+        for date in master.dates.keys() {
+            consider(*date);
+        }
+        for rule in &master.rules {
+            if rule.is_shown_once(master.start.is_date()) {
+                continue;
+            }
+            for id in master.ids(rule, start, end, &self.zones, &mut left) {
+                if consider(id) {
+                    break;
+                }
+            }
+        }
+        let next = next?;
+        let mut passed = 0;
+        if let Some(rule) = master.rules.first() {
+            passed = master
+                .ids(rule, start, end, &self.zones, &mut left)
+                .take_while(|id| *id < next)
+                .fold(0, |n: u32, _| n.saturating_add(1));
+        }
+        Some((start, next, passed))
+    }
+
     /// The first instance of all.
     #[must_use]
     pub fn first(&self, caps: Caps) -> Option<Instance<'t>> {

@@ -282,6 +282,29 @@ fn going_back_forgets_elements_pages_and_holes() {
 }
 
 #[test]
+fn a_fragment_keeps_its_pages_and_leaves_its_last_one_behind() {
+    let mut piece = Encoder::fragment();
+    piece.empty(a::STATUS);
+    piece.open(email::SUBJECT);
+    piece.opaque_hole(base::DATA, 5);
+    let mut out = Encoder::new();
+    out.open(a::SYNC);
+    out.empty(email::READ);
+    out.append(piece);
+    out.append(Encoder::fragment());
+    out.empty(base::BODY);
+    let written = out.finish();
+    assert_eq!(
+        written.bytes,
+        document(&[
+            0x45, 0x00, 0x02, 0x15, 0x00, 0x00, 0x0E, 0x00, 0x02, 0x54, 0x00, 0x11, 0x4B, 0xC3,
+            0x05, 0x01, 0x01, 0x0A, 0x01
+        ])
+    );
+    assert_eq!(written.holes, [Hole { at: 19, length: 5 }]);
+}
+
+#[test]
 fn a_hole_stands_where_its_octets_belong() {
     let mut out = Encoder::new();
     out.element(a::SYNC, |out| {

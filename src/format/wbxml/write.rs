@@ -82,6 +82,33 @@ impl Encoder {
         }
     }
 
+    /// Begins a piece of a document that goes into another one by [`Encoder::append`].
+    #[must_use]
+    pub fn fragment() -> Self {
+        Self {
+            bytes: Vec::new(),
+            holes: Vec::new(),
+            page: NO_PAGE,
+            open: Vec::new(),
+        }
+    }
+
+    /// Writes a fragment, whatever page it ends on; what is open in it is closed.
+    pub fn append(&mut self, mut fragment: Self) {
+        while !fragment.open.is_empty() {
+            fragment.close();
+        }
+        let at = self.bytes.len();
+        self.holes.extend(fragment.holes.iter().map(|hole| Hole {
+            at: at + hole.at,
+            ..*hole
+        }));
+        self.bytes.append(&mut fragment.bytes);
+        if fragment.page != NO_PAGE {
+            self.page = fragment.page;
+        }
+    }
+
     /// Begins an element.
     pub fn open(&mut self, tag: Tag) {
         if tag.page != self.page {
@@ -227,6 +254,9 @@ impl Encoder {
         }
     }
 }
+
+/// No page has this number: whatever comes first in a fragment names its page.
+const NO_PAGE: u8 = u8::MAX;
 
 /// Text without the characters that a string cannot carry or that XML 1.0 does not have.
 fn push_clean(to: &mut Vec<u8>, text: &str) {

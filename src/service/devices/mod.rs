@@ -3,6 +3,10 @@
 //! [`hierarchy`] is what a device knows of the folders, [`waiting`] the one long request a device may have open.
 
 pub mod hierarchy;
+pub mod mail_commands;
+mod mail_page;
+pub mod mail_sync;
+pub mod moved;
 pub mod policy;
 pub mod waiting;
 
@@ -120,10 +124,42 @@ impl Devices {
             .await?)
     }
 
+    /// Keeps a request that the device may ask to be repeated: `kind` is `ping` or `sync`.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn keep_request(
+        &self,
+        account: AccountId,
+        device: &DeviceRow,
+        kind: &str,
+        request: &serde_json::Value,
+    ) -> Result<(), Refusal> {
+        if device.requests.get(kind) == Some(request) {
+            return Ok(());
+        }
+        Ok(self
+            .store
+            .set_device_request(account, &device.device_id, kind, request)
+            .await?)
+    }
+
     /// Begins the one long request of a device; an older one ends.
     #[must_use]
     pub fn begin_wait(&self, account: AccountId, device: &str) -> Waiting {
         self.waits.begin(account, device)
+    }
+
+    /// Whether the device has a long request open on this node.
+    #[must_use]
+    pub fn is_waiting(&self, account: AccountId, device: &str) -> bool {
+        self.waits.is_open(account, device)
+    }
+
+    /// Whether these folders were told to the device twice already without its asking for one of them since.
+    #[must_use]
+    pub fn is_told_again(&self, account: AccountId, device: &str, changed: &[String]) -> bool {
+        self.waits.told(account, device, changed) > 2
     }
 
     /// The change stream.

@@ -8,11 +8,15 @@ use tokio_util::sync::CancellationToken;
 use crate::model::AccountId;
 
 type Key = (AccountId, String);
+type Open = HashMap<Key, (u64, CancellationToken)>;
+type Told = HashMap<Key, (Vec<String>, u32)>;
 
 /// The open long requests of this node. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Waits {
-    open: Arc<Mutex<HashMap<Key, (u64, CancellationToken)>>>,
+    open: Arc<Mutex<Open>>,
+    /// What a device was told last, and how often without its asking.
+    told: Arc<Mutex<Told>>,
 }
 
 /// An open long request; dropping it closes it.
@@ -47,6 +51,29 @@ impl Waits {
         }
     }
 
+    /// Whether the device has a long request open.
+    #[must_use]
+    pub fn is_open(&self, account: AccountId, device: &str) -> bool {
+        self.open().contains_key(&(account, device.to_owned()))
+    }
+
+    /// Notes that the device is told of these folders; returns how often it was told just that since it last asked.
+    pub fn told(&self, account: AccountId, device: &str, changed: &[String]) -> u32 {
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = all.entry((account, device.to_owned())).or_default();
+        if last.0 != changed {
+            *last = (changed.to_vec(), 0);
+        }
+        last.1 = last.1.saturating_add(1);
+        last.1
+    }
+
+    /// The device asks for what it was told of.
+    pub fn asked(&self, account: AccountId, device: &str) {
+        let mut all = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&(account, device.to_owned()));
+    }
+
     /// Ends the device's long request, if it has one.
     pub fn end(&self, account: AccountId, device: &str) {
         if let Some((_, ended)) = self.open().remove(&(account, device.to_owned())) {
@@ -54,7 +81,7 @@ impl Waits {
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<Key, (u64, CancellationToken)>> {
+    fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,6 +19,7 @@ mod shelves;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
+use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::error::{Refusal, StoreError};
@@ -99,10 +100,12 @@ impl From<StoreError> for Denied {
 
 /// The items service of one node.
 pub struct Items {
-    store: Store,
-    hub: Hub,
+    pub(in crate::service) store: Store,
+    pub(in crate::service) hub: Hub,
+    pub(in crate::service) limits: ical::Limits,
+    /// Scheduling messages wait.
+    pub(in crate::service) work: Notify,
     notices: Notices,
-    limits: ical::Limits,
     card_limits: CardLimits,
 }
 
@@ -124,6 +127,7 @@ impl Items {
             hub,
             notices,
             limits: ical::Limits::default(),
+            work: Notify::new(),
             card_limits: CardLimits::default(),
         }
     }

@@ -3,13 +3,16 @@
 use chrono_tz::Tz;
 use time::OffsetDateTime;
 
-use super::{At, Denied, Items, Place, Precondition, Put};
+use super::{At, Denied, FullItem, ItemRow, Items, Place, Precondition, Put};
 use crate::error::Refusal;
 use crate::format::ical::{Kind, Limits, Object, index};
 use crate::format::vcard::{Card, CardLimits, index_card};
 use crate::model::{Charge, CollectionKind, ItemId, Rights};
+use crate::service::calendar::{KIND, payload};
 use crate::store::item::NewItem;
 
+/// How often a change is tried again when another door was quicker.
+const TRIES: usize = 4;
 /// Days a removed item stays restorable (security.md S-08).
 pub(super) const KEEP_DAYS: i32 = 30;
 /// Octets of a name.
@@ -29,7 +32,8 @@ pub struct Target<'a> {
 }
 
 impl Items {
-    /// Stores an object at a name, new or in place of what is there. The ETag is the change number.
+    /// Stores an object at a name, new or in place of what is there. The ETag is the change number. What the change means for
+    /// guests or an organiser on this host is left for delivery in the same commit.
     ///
     /// # Errors
     /// [`Denied`]; [`Refusal::Stale`] when `when` does not hold, [`Refusal::NotAllowed`] without the right to write and for
@@ -42,27 +46,80 @@ impl Items {
         when: Precondition,
     ) -> Result<Put, Denied> {
         let place = self.writable(at).await?;
-        self.put_at(place, href, source, when).await
+        for _ in 0..TRIES {
+            // What is there decides what is news, so it may not change until this is stored.
+            let there = if when == Precondition::Absent || !schedules(place.kind) {
+                None
+            } else {
+                self.store.full_item(at.owner, at.collection, href).await?
+            };
+            let exact = match (&there, when) {
+                (Some(item), Precondition::Any | Precondition::Present) if is_shared(&item.row) => {
+                    Precondition::Is(item.row.modseq)
+                }
+                _ => when,
+            };
+            let old = there.filter(|item| {
+                is_shared(&item.row) && !matches!(when, Precondition::Is(m) if m != item.row.modseq)
+            });
+            let stored = self
+                .store_at(place, href, source.clone(), exact, Some(old.as_ref()))
+                .await;
+            match stored {
+                Err(Denied::Refused(Refusal::Stale)) if exact != when => {}
+                other => return other,
+            }
+        }
+        Err(Refusal::Stale.into())
     }
 
-    /// Stores at a place that was looked at.
-    pub(super) async fn put_at(
+    /// Stores an object and tells nobody but who looks: imports, and what scheduling itself stores.
+    ///
+    /// # Errors
+    /// As [`Items::put`].
+    pub async fn put_quietly(
+        &self,
+        at: At,
+        href: &str,
+        source: Vec<u8>,
+        when: Precondition,
+    ) -> Result<Put, Denied> {
+        let place = self.writable(at).await?;
+        self.store_at(place, href, source, when, None).await
+    }
+
+    /// Stores at a place that was looked at; `scheduled` is what was there, when guests are to learn of the change.
+    async fn store_at(
         &self,
         place: Place,
         href: &str,
         source: Vec<u8>,
         when: Precondition,
+        scheduled: Option<Option<&FullItem>>,
     ) -> Result<Put, Denied> {
         let at = place.at;
         check_href(href)?;
         self.check_unseen(&place, href).await?;
         let item = self.read_new(place.kind, place.zone, href, source).await?;
+        let mut batch = None;
+        if let Some(old) = scheduled
+            && (old.is_some() || has_guests(&item.facts))
+        {
+            let before = old.map(|o| o.source.as_slice());
+            batch = self.plan(at.owner, before, Some(&item.source)).await?;
+        }
         let draft = self.store.draft().await?;
         let mut write = draft.lock(at.owner, Charge::NONE).await?;
         match write.put_item(at.collection, &item, when).await {
             Ok(put) => {
+                if let Some(batch) = &batch {
+                    write.add_job(KIND, &payload(batch)?).await?;
+                }
                 let usage = write.usage();
                 self.hub.wake(write.commit().await?);
+                if batch.is_some() {
+                    self.work.notify_one();
+                }
                 self.look(at.owner, usage);
                 Ok(put)
             }
@@ -80,19 +137,74 @@ impl Items {
         }
     }
 
-    /// Removes an item; it stays restorable for a time.
+    /// Removes an item; it stays restorable for a time. An organiser's guests are told, an organiser is told that a guest declines.
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::Stale`], [`Refusal::NotAllowed`].
     pub async fn remove(&self, at: At, href: &str, when: Precondition) -> Result<ItemId, Refusal> {
         let place = self.writable(at).await?;
+        for _ in 0..TRIES {
+            let old = if schedules(place.kind) {
+                self.store
+                    .full_item(at.owner, at.collection, href)
+                    .await?
+                    .filter(|item| is_shared(&item.row))
+            } else {
+                None
+            };
+            let exact = match (&old, when) {
+                (Some(item), Precondition::Any | Precondition::Present) => {
+                    Precondition::Is(item.row.modseq)
+                }
+                _ => when,
+            };
+            match self.remove_at(place, href, exact, old.as_ref()).await {
+                Err(Refusal::Stale) if exact != when => {}
+                other => return other,
+            }
+        }
+        Err(Refusal::Stale)
+    }
+
+    /// Removes an item and tells nobody but who looks.
+    ///
+    /// # Errors
+    /// As [`Items::remove`].
+    pub async fn remove_quietly(
+        &self,
+        at: At,
+        href: &str,
+        when: Precondition,
+    ) -> Result<ItemId, Refusal> {
+        let place = self.writable(at).await?;
+        self.remove_at(place, href, when, None).await
+    }
+
+    async fn remove_at(
+        &self,
+        place: Place,
+        href: &str,
+        when: Precondition,
+        old: Option<&FullItem>,
+    ) -> Result<ItemId, Refusal> {
+        let at = place.at;
         self.check_unseen(&place, href).await?;
+        let batch = match old {
+            Some(old) => self.plan(at.owner, Some(&old.source), None).await?,
+            None => None,
+        };
         let draft = self.store.draft().await?;
         let mut write = draft.lock(at.owner, Charge::NONE).await?;
         let gone = write
             .remove_item(at.collection, href, when, Some(KEEP_DAYS))
             .await?;
+        if let Some(batch) = &batch {
+            write.add_job(KIND, &payload(batch)?).await?;
+        }
         self.hub.wake(write.commit().await?);
+        if batch.is_some() {
+            self.work.notify_one();
+        }
         Ok(gone)
     }
 
@@ -110,7 +222,7 @@ impl Items {
     ) -> Result<Put, Denied> {
         if from.owner != to.at.owner {
             let put = self.copy(from, href, when, to).await?;
-            self.remove(from, href, Precondition::Any).await?;
+            self.remove_quietly(from, href, Precondition::Any).await?;
             return Ok(put);
         }
         let source = self.writable(from).await?;
@@ -176,7 +288,7 @@ impl Items {
         {
             return Err(Refusal::Stale.into());
         }
-        self.put(to.at, to.href, item.source, to.when).await
+        self.put_quietly(to.at, to.href, item.source, to.when).await
     }
 
     /// The place, when the asker may write there.
@@ -269,6 +381,20 @@ fn wrong_kind(kind: CollectionKind) -> Denied {
         CollectionKind::Contacts => Denied::Card(crate::format::vcard::CardFault::Version),
         _ => Denied::Calendar(crate::format::ical::Fault::Component),
     }
+}
+
+/// Whether objects of a kind have organisers and guests.
+fn schedules(kind: CollectionKind) -> bool {
+    matches!(kind, CollectionKind::Calendar | CollectionKind::Tasks)
+}
+
+/// Whether somebody beside the owner has to do with an item.
+fn is_shared(row: &ItemRow) -> bool {
+    has_guests(&row.facts)
+}
+
+fn has_guests(facts: &serde_json::Value) -> bool {
+    facts.get("organizer").is_some()
 }
 
 /// A name is one segment of a path: no separator, no control character, not empty, not `.` or `..`.

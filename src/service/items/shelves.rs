@@ -234,6 +234,7 @@ impl Items {
     /// # Errors
     /// [`Refusal::NotFound`], [`Refusal::NotAllowed`], [`Refusal::Invalid`].
     pub async fn edit_shelf(&self, at: At, edit: &ShelfEdit<'_>) -> Result<(), Refusal> {
+        self.place(at, Rights::FREE_BUSY).await?;
         check_edit(edit)?;
         let mut edit = *edit;
         if !at.is_own() {

@@ -15,6 +15,7 @@ use crate::format::address::Mailbox;
 use crate::format::mime;
 use crate::model::{AccountId, Charge, Flags, SpecialUse, ThreadId};
 use crate::service::notices::Notice;
+use crate::store::account::Locked;
 use crate::store::mail::{Added, NewEmail, Placement, Target};
 
 /// How a message arrives in an account.
@@ -146,6 +147,29 @@ impl Mail {
         arrival: &Arrival,
         remember: Option<&[u8]>,
     ) -> Result<Option<Added>, Refusal> {
+        let placement = Placement {
+            target: arrival.target,
+            flags: arrival.flags,
+            keywords: &arrival.keywords,
+            received_at: arrival.received_at,
+            thread: arrival.thread,
+        };
+        if remember.is_none()
+            && let Some((added, usage, committed)) = self
+                .store
+                .add_alone(
+                    account,
+                    &message.stored,
+                    &message.email,
+                    &placement,
+                    !arrival.never_refused,
+                )
+                .await?
+        {
+            self.hub.wake(committed);
+            self.tell(account, arrival, usage);
+            return Ok(Some(added));
+        }
         let mut draft = self.store.draft().await?;
         let body = draft.put_body(account, &message.stored).await?;
         let charge = Charge::mail(body.size_bytes);
@@ -163,13 +187,6 @@ impl Mail {
                 return Err(refusal);
             }
         };
-        let placement = Placement {
-            target: arrival.target,
-            flags: arrival.flags,
-            keywords: &arrival.keywords,
-            received_at: arrival.received_at,
-            thread: arrival.thread,
-        };
         let added = write.add_message(body, &message.email, &placement).await?;
         if let Some(hash) = remember
             && !write.note_delivery(hash).await?
@@ -179,10 +196,15 @@ impl Mail {
         }
         let usage = write.usage();
         self.hub.wake(write.commit().await?);
+        self.tell(account, arrival, usage);
+        Ok(Some(added))
+    }
+
+    /// Tells the owner when mail has crossed a mark of the quota; the program's own notices do not ask for another.
+    fn tell(&self, account: AccountId, arrival: &Arrival, usage: Locked) {
         if !arrival.never_refused {
             self.notices.look(Notice::after_write(account, usage));
         }
-        Ok(Some(added))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::store::account::Locked;
 
 /// Rows as the store reads them; they go through unchanged, and doors name them from here.
 pub use crate::store::folder::FolderRow;
-pub use crate::store::message::{EmailRow, MessageRow, ThreadFilter, ThreadRow, Window};
+pub use crate::store::message::{EmailRow, MessageRow, Order, ThreadFilter, ThreadRow, Window};
 pub use crate::store::search::FoundRow;
 pub use deliver::{Arrival, Delivered};
 pub use incoming::{Incoming, Received};

@@ -8,7 +8,7 @@ use crate::error::{Refusal, StoreError};
 use crate::format::mime::{self, Part};
 use crate::model::{AccountId, EmailId, FolderId, ModSeq, ThreadId};
 use crate::store::folder::FolderRow;
-use crate::store::message::{EmailRow, MessageRow, ThreadFilter, ThreadRow, Window};
+use crate::store::message::{EmailRow, MessageRow, Order, ThreadFilter, ThreadRow, Window};
 
 /// Octets of a decoded text part that are shown; the rest is offered as "show all" (security.md 2, MIME).
 pub const SHOWN_TEXT: usize = 2 << 20;
@@ -24,8 +24,8 @@ pub struct ThreadPage {
     pub upto: ModSeq,
     /// The folder with its counters.
     pub folder: FolderRow,
-    /// Conversations under the filter.
-    pub total: i64,
+    /// Conversations under the filter, where they were counted.
+    pub total: Option<i64>,
     /// At most as many as were asked for, newest first.
     pub rows: Vec<ThreadRow>,
 }
@@ -64,6 +64,7 @@ impl Mail {
         account: AccountId,
         folder: FolderId,
         filter: ThreadFilter,
+        order: Order,
         window: Window,
         limit: i64,
     ) -> Result<ThreadPage, Refusal> {
@@ -71,13 +72,40 @@ impl Mail {
         let (row, rows, total) = tokio::try_join!(
             self.store.folder(account, folder),
             self.store
-                .thread_window(account, folder, filter, window, limit),
+                .thread_window_by(account, folder, filter, order, window, limit),
             self.store.thread_count(account, folder, filter),
         )?;
         Ok(ThreadPage {
             upto,
             folder: row.ok_or(Refusal::NoFolder)?,
-            total,
+            total: Some(total),
+            rows,
+        })
+    }
+
+    /// The same without counting the whole list: a further window of a page that knows how long it is.
+    ///
+    /// # Errors
+    /// [`Refusal::NoFolder`].
+    pub async fn further(
+        &self,
+        account: AccountId,
+        folder: FolderId,
+        filter: ThreadFilter,
+        order: Order,
+        window: Window,
+        limit: i64,
+    ) -> Result<ThreadPage, Refusal> {
+        let upto = self.store.modseq(account).await?;
+        let (row, rows) = tokio::try_join!(
+            self.store.folder(account, folder),
+            self.store
+                .thread_window_by(account, folder, filter, order, window, limit),
+        )?;
+        Ok(ThreadPage {
+            upto,
+            folder: row.ok_or(Refusal::NoFolder)?,
+            total: None,
             rows,
         })
     }

@@ -5,19 +5,21 @@ use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse};
 use serde::Deserialize;
+use time::OffsetDateTime;
 
 use super::column::{Column, column_of};
 use super::reader::ReaderView;
 use super::view::{
-    self, Chip, Ctx, Entry, FILTERS, ListView, filter_text, folder_name, folder_path, parse_filter,
+    self, Chip, Ctx, Entry, FILTERS, ListView, filter_on, filter_text, folder_name, folder_path,
+    parse_filter,
 };
 use super::{FolderKey, RowId, key_of};
 use crate::error::Refusal;
 use crate::i18n::Lang;
-use crate::model::{FolderId, SpecialUse};
+use crate::model::{FolderId, SpecialUse, ThreadId};
 use crate::service::mail::FolderRow;
 use crate::service::mail::read::ThreadPage;
-use crate::service::mail::{ThreadFilter, Window};
+use crate::service::mail::{Order, ThreadFilter, ThreadRow, Window};
 use crate::web::error::{Page, WebError, redirect};
 use crate::web::headers::{varies, wants_part};
 use crate::web::me::Me;
@@ -35,6 +37,58 @@ pub struct ListQuery {
     /// Place of the first row.
     #[serde(default)]
     pub offset: i64,
+    /// One of [`view::ORDERS`].
+    #[serde(default)]
+    pub sort: String,
+    /// For a further window: the row beside it, as the window before gave it.
+    #[serde(default)]
+    pub at: String,
+    /// `newer`: the window ends there; else it begins there.
+    #[serde(default)]
+    pub dir: String,
+    /// Rows, at most [`WINDOW`].
+    #[serde(default)]
+    pub limit: Option<i64>,
+}
+
+impl ListQuery {
+    fn order(&self) -> Order {
+        view::ORDERS
+            .into_iter()
+            .find(|(word, _)| *word == self.sort)
+            .map_or(Order::Newest, |(_, order)| order)
+    }
+
+    /// By cursor where there is one: the place of a row says nothing any more when others came or went above it, and
+    /// finding a place deep down is work.
+    fn window(&self) -> Window {
+        if self.order() == Order::Newest
+            && let Some((at, thread)) = read_cursor(&self.at)
+        {
+            return if self.dir == "newer" {
+                Window::After(at, thread)
+            } else {
+                Window::Before(at, thread)
+            };
+        }
+        match self.offset.max(0) {
+            0 => Window::Top,
+            n => Window::Offset(n),
+        }
+    }
+}
+
+/// The place of a row, for its neighbours' addresses.
+fn cursor(row: &ThreadRow) -> String {
+    let micros = row.newest_at.unix_timestamp_nanos() / 1_000;
+    format!("{micros}.{}", row.thread_id)
+}
+
+fn read_cursor(text: &str) -> Option<(OffsetDateTime, ThreadId)> {
+    let (micros, thread) = text.split_once('.')?;
+    let nanos = micros.parse::<i128>().ok()?.checked_mul(1_000)?;
+    let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?;
+    Some((at, thread.parse().ok()?))
 }
 
 /// The whole mail page.
@@ -93,7 +147,14 @@ pub async fn folder(
 pub async fn rows(me: Me, Path(key): Path<String>, Query(query): Query<ListQuery>) -> Page {
     let folder = find_folder(&me, &key).await?;
     let c = me.ctx().await?;
-    let list = build(&me, &c, folder, &[], &query, None).await?;
+    let limit = query.limit.unwrap_or(WINDOW).clamp(1, WINDOW);
+    let (filter, order) = (parse_filter(&query.filter), query.order());
+    let found = me
+        .app
+        .mail
+        .further(me.account, folder, filter, order, query.window(), limit)
+        .await?;
+    let list = list_view(&c, &found, &[], &query, None);
     Ok(Html(WindowPart { c: &c, list: &list }.render()?).into_response())
 }
 
@@ -146,36 +207,46 @@ pub async fn build(
     query: &ListQuery,
     open: Option<RowId>,
 ) -> Result<ListView, WebError> {
-    let filter = parse_filter(&query.filter);
-    let offset = query.offset.max(0);
-    let window = if offset == 0 {
-        Window::Top
-    } else {
-        Window::Offset(offset)
-    };
+    let (filter, order) = (parse_filter(&query.filter), query.order());
     let found = me
         .app
         .mail
-        .list(me.account, folder, filter, window, WINDOW)
+        .list(me.account, folder, filter, order, query.window(), WINDOW)
         .await?;
-    Ok(list_view(c, &found, folders, filter, offset, open))
+    Ok(list_view(c, &found, folders, query, open))
 }
 
 fn list_view(
     c: &Ctx,
     found: &ThreadPage,
     folders: &[FolderRow],
-    filter: ThreadFilter,
-    offset: i64,
+    query: &ListQuery,
     open: Option<RowId>,
 ) -> ListView {
+    let (filter, order, offset) = (
+        parse_filter(&query.filter),
+        query.order(),
+        query.offset.max(0),
+    );
+    let sort = view::ORDERS
+        .into_iter()
+        .find(|(_, o)| *o == order)
+        .map_or("", |(word, _)| word);
     let folder = &found.folder;
     let key = key_of(folder);
     let text = filter_text(filter);
     let own = format!("/mail/{key}");
     let address = |filter: &str, offset: i64| {
-        with_query(&own, &[("filter", filter), ("offset", &place(offset))])
+        with_query(
+            &own,
+            &[
+                ("filter", filter),
+                ("sort", sort),
+                ("offset", &place(offset)),
+            ],
+        )
     };
+    let total = found.total.unwrap_or(0);
     let special = folder.special_use();
     let title = folder_name(folder, c.lang);
     let counts = if folder.unseen_count > 0 && special != Some(SpecialUse::Drafts) {
@@ -184,19 +255,23 @@ fn list_view(
         c.lang.t_n("count-messages", folder.message_count)
     };
     let end = offset + i64::try_from(found.rows.len()).unwrap_or(0);
-    let entries = view::entries(c, folder, &found.rows, offset, open);
+    let entries = view::entries(c, folder, &found.rows, offset, open, order);
+    let ends = || Some((cursor(found.rows.first()?), cursor(found.rows.last()?)));
     ListView {
         href: address(&text, 0),
         rows_href: format!("{own}/rows"),
-        query: if text.is_empty() {
-            String::new()
-        } else {
-            format!("filter={text}")
-        },
-        chips: chips(c.lang, filter, &own),
-        lift: (!text.is_empty()).then(|| own.clone()),
+        query: with_query("", &[("filter", &text), ("sort", sort)])
+            .trim_start_matches('?')
+            .to_owned(),
+        chips: chips(c.lang, filter, sort, &own),
+        last: String::new(),
+        orders: orders(c.lang, order, &text, &own),
+        cursors: ends()
+            .filter(|_| order == Order::Newest)
+            .unwrap_or_default(),
+        lift: (!text.is_empty()).then(|| with_query(&own, &[("sort", sort)])),
         newer: (offset > 0).then(|| address(&text, (offset - WINDOW).max(0))),
-        older: (end < found.total).then(|| address(&text, end)),
+        older: (end < total).then(|| address(&text, end)),
         empty: empty(c.lang, special, &text),
         empty_link: None,
         deletes_for_good: matches!(
@@ -209,7 +284,7 @@ fn list_view(
             && folder.message_count > 0,
         targets: targets(c.lang, folders, Some(folder.folder_id)),
         filter: text,
-        total: found.total,
+        total,
         modseq: found.upto.0,
         offset,
         count: found.rows.len(),
@@ -230,12 +305,32 @@ pub fn targets(lang: Lang, folders: &[FolderRow], but: Option<FolderId>) -> Vec<
         .collect()
 }
 
-fn chips(lang: Lang, filter: ThreadFilter, own: &str) -> Vec<Chip> {
-    let on = [filter.unseen, filter.starred, filter.attachment];
+/// The orders, each with the list in it.
+fn orders(lang: Lang, now: Order, filter: &str, own: &str) -> Vec<Chip> {
+    view::ORDERS
+        .into_iter()
+        .map(|(word, order)| Chip {
+            label: match order {
+                Order::Newest => lang.t("sort-newest"),
+                Order::Oldest => lang.t("sort-oldest"),
+                Order::Sender => lang.t("sort-sender"),
+                Order::Subject => lang.t("sort-subject"),
+                Order::Size => lang.t("sort-size"),
+                Order::Starred => lang.t("sort-starred"),
+            },
+            href: with_query(own, &[("filter", filter), ("sort", word)]),
+            on: order == now,
+        })
+        .collect()
+}
+
+fn chips(lang: Lang, filter: ThreadFilter, sort: &str, own: &str) -> Vec<Chip> {
+    let on = filter_on(filter);
     let labels = [
         lang.t("filter-unread"),
         lang.t("filter-starred"),
         lang.t("filter-attachment"),
+        lang.t("filter-to-me"),
     ];
     labels
         .into_iter()
@@ -250,7 +345,7 @@ fn chips(lang: Lang, filter: ThreadFilter, own: &str) -> Vec<Chip> {
                 .collect();
             Chip {
                 label,
-                href: with_query(own, &[("filter", &words.join(","))]),
+                href: with_query(own, &[("filter", &words.join(",")), ("sort", sort)]),
                 on: on.get(at).copied().unwrap_or(false),
             }
         })

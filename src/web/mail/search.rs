@@ -33,16 +33,48 @@ pub struct SearchQuery {
 
 /// `GET /mail/search?q=`.
 pub async fn results(me: Me, Query(query): Query<SearchQuery>, headers: HeaderMap) -> Page {
+    show(me, query, &headers, "search").await
+}
+
+/// `GET /mail/starred`: everything with a star, as a folder of its own.
+pub async fn starred(me: Me, Query(query): Query<SearchQuery>, headers: HeaderMap) -> Page {
+    let query = SearchQuery {
+        q: "is:starred".to_owned(),
+        folder: String::new(),
+        all: String::new(),
+        before: query.before,
+    };
+    show(me, query, &headers, "starred").await
+}
+
+/// The results under `name`, which is the last part of their address.
+async fn show(me: Me, query: SearchQuery, headers: &HeaderMap, name: &str) -> Page {
+    let is_search = name == "search";
     let c = me.ctx().await?;
     let folders = me.app.mail.folders(me.account).await?;
-    let list = build(&me, &c, &folders, &query).await?;
-    if wants_part(&headers) {
+    let mut list = build(&me, &c, &folders, &query).await?;
+    if !is_search {
+        let address = |before: &str| with_query("/mail/starred", &[("before", before)]);
+        list.title = c.lang.t("starred");
+        list.counts = c.lang.t_n("count-messages", list.total);
+        if list.older.is_some() {
+            list.counts = c.lang.t_n("search-more-than", list.total);
+        }
+        list.href = address(&query.before);
+        list.newer = list.newer.map(|_| address(""));
+        list.older = list.older.map(|_| address(&list.last));
+        list.empty = ("star", c.lang.t("empty-starred"));
+        list.empty_link = None;
+    }
+    if wants_part(headers) {
         return Ok((varies(), Html(ListPart { c: &c, list: &list }.render()?)).into_response());
     }
     let mut layout = me.layout(Area::Mail, list.title.clone(), &folders).await?;
-    layout.search.value.clone_from(&query.q);
+    if is_search {
+        layout.search.value.clone_from(&query.q);
+    }
     layout.client.modseq = list.modseq;
-    let column = column_of(&c, &folders, "search", &layout);
+    let column = column_of(&c, &folders, name, &layout);
     let page = MailPage {
         layout,
         c,
@@ -51,19 +83,6 @@ pub async fn results(me: Me, Query(query): Query<SearchQuery>, headers: HeaderMa
         reader: None,
     };
     Ok((varies(), Html(page.render()?)).into_response())
-}
-
-/// `GET /mail/starred`: everything with a star.
-pub async fn starred(me: Me) -> Page {
-    let word = if me.lang == crate::i18n::Lang::De {
-        "ist:markiert"
-    } else {
-        "is:starred"
-    };
-    Ok(crate::web::error::redirect(&with_query(
-        "/mail/search",
-        &[("q", word)],
-    )))
 }
 
 async fn build(
@@ -119,8 +138,13 @@ async fn build(
         offset: 0,
         count: found.len(),
         chips: Vec::new(),
+        orders: Vec::new(),
+        cursors: (String::new(), String::new()),
         lift: None,
         newer: before.is_some().then(|| address("", &query.all)),
+        last: found
+            .last()
+            .map_or_else(String::new, |f| f.email_id.to_string()),
         older: found
             .last()
             .filter(|_| has_more)

@@ -7,7 +7,7 @@ use crate::i18n::Lang;
 use crate::i18n::dates::{Dates, Group};
 use crate::model::{Flags, SpecialUse};
 use crate::service::mail::FolderRow;
-use crate::service::mail::{ThreadFilter, ThreadRow};
+use crate::service::mail::{Order, ThreadFilter, ThreadRow};
 use crate::web::page::hue;
 
 use super::{RowId, key_of};
@@ -113,6 +113,12 @@ pub struct ListView {
     pub count: usize,
     /// The window.
     pub entries: Vec<Entry>,
+    /// Orders to choose from; none where there is but one.
+    pub orders: Vec<Chip>,
+    /// Places of the first and the last row, for the windows beside this one; empty where there are none.
+    pub cursors: (String, String),
+    /// Of search results: the last one's number.
+    pub last: String,
     /// Narrowing.
     pub chips: Vec<Chip>,
     /// Lifts all narrowing, when there is any.
@@ -138,7 +144,7 @@ pub struct ListView {
 }
 
 /// Names of the list's filters, in the order of the chips.
-pub const FILTERS: [&str; 3] = ["unread", "starred", "attachment"];
+pub const FILTERS: [&str; 4] = ["unread", "starred", "attachment", "tome"];
 
 /// Reads `unread,attachment`.
 #[must_use]
@@ -149,16 +155,38 @@ pub fn parse_filter(text: &str) -> ThreadFilter {
             "unread" => filter.unseen = true,
             "starred" => filter.starred = true,
             "attachment" => filter.attachment = true,
+            "tome" => filter.to_me = true,
             _ => {}
         }
     }
     filter
 }
 
+/// Which of [`FILTERS`] are on.
+#[must_use]
+pub fn filter_on(filter: ThreadFilter) -> [bool; 4] {
+    [
+        filter.unseen,
+        filter.starred,
+        filter.attachment,
+        filter.to_me,
+    ]
+}
+
+/// Names of the orders, in the order of the menu; the first one is the usual.
+pub const ORDERS: [(&str, Order); 6] = [
+    ("", Order::Newest),
+    ("oldest", Order::Oldest),
+    ("sender", Order::Sender),
+    ("subject", Order::Subject),
+    ("size", Order::Size),
+    ("starred", Order::Starred),
+];
+
 /// Writes it back.
 #[must_use]
 pub fn filter_text(filter: ThreadFilter) -> String {
-    let on = [filter.unseen, filter.starred, filter.attachment];
+    let on = filter_on(filter);
     let words: Vec<&str> = FILTERS
         .into_iter()
         .zip(on)
@@ -201,6 +229,7 @@ pub fn entries(
     rows: &[ThreadRow],
     offset: i64,
     open: Option<RowId>,
+    order: Order,
 ) -> Vec<Entry> {
     let key = key_of(folder);
     let shows_recipients = matches!(
@@ -210,7 +239,9 @@ pub fn entries(
     let mut out = Vec::with_capacity(rows.len() + 8);
     let mut last = None;
     for (row, index) in rows.iter().zip(offset + 1..) {
-        push_head(ctx, &mut out, &mut last, ctx.dates.group(row.newest_at));
+        if matches!(order, Order::Newest | Order::Oldest) {
+            push_head(ctx, &mut out, &mut last, ctx.dates.group(row.newest_at));
+        }
         let id = RowId::Thread(row.thread_id);
         out.push(Entry::Row(Box::new(Row {
             id: id.to_string(),
