@@ -237,7 +237,7 @@ export const compose: Controller = (box, signal) => {
       for (const [name, value] of Object.entries(local.fields)) {
         const target = field(name);
         if (!target || ["rev", "format", "page", "sure"].includes(name)) continue;
-        target.value = value;
+        if (target.type === "checkbox") target.checked = true; else target.value = value;
         target.dispatchEvent(new Event("chips:set"));
         const line = target.closest<HTMLElement>(".fl");
         if (line?.hidden && value) line.hidden = false;

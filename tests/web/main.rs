@@ -6,6 +6,7 @@ mod common;
 #[path = "../compose/browser.rs"]
 #[expect(dead_code, reason = "the tests of writing use all of it")]
 mod browser;
+mod later;
 mod list;
 mod outbox;
 mod pictures;

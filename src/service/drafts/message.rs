@@ -107,6 +107,7 @@ impl Drafts<'_> {
         content: &Content,
         memory: &Memory,
         parts: &[DraftPartRow],
+        date: OffsetDateTime,
     ) -> Result<Built, Refusal> {
         let sender = match self.sender(account, content).await? {
             Some(sender) => sender,
@@ -124,7 +125,7 @@ impl Drafts<'_> {
         let people = People::of(content);
         let mut out = Outgoing::new(
             Mailbox::new(sender.name.clone(), &own),
-            OffsetDateTime::now_utc(),
+            date,
             content.message_id.clone(),
         );
         out.to = people.to;
@@ -136,6 +137,15 @@ impl Drafts<'_> {
         out.subject.clone_from(&content.subject);
         out.in_reply_to.clone_from(&memory.in_reply_to);
         out.references.clone_from(&memory.references);
+        if content.is_important {
+            out.extra.push(("Importance".to_owned(), "high".to_owned()));
+            // Outlook and the phones look at this one.
+            out.extra.push(("X-Priority".to_owned(), "1".to_owned()));
+        }
+        if content.wants_receipt && own.to_string().is_ascii() {
+            let field = "Disposition-Notification-To".to_owned();
+            out.extra.push((field, format!("<{own}>")));
+        }
         if content.is_html {
             let html = content.html.clone();
             out.text = tokio::task::spawn_blocking(move || html_to_text(&html))

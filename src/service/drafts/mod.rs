@@ -82,6 +82,12 @@ pub struct Content {
     pub html: String,
     /// The HTML counts.
     pub is_html: bool,
+    /// Marked as urgent.
+    pub is_important: bool,
+    /// Asks for a read receipt.
+    pub wants_receipt: bool,
+    /// When it shall leave, `2026-11-24T08:00` on the writer's clock; empty: at once.
+    pub send_at: String,
     /// Which page wrote this: saves of one page follow each other.
     pub page: String,
     /// Without brackets; the same for every copy of this draft.
@@ -488,7 +494,13 @@ impl Drafts<'_> {
             }
         }
         let built = self
-            .build(account, &content, &Memory::of(&row), &parts)
+            .build(
+                account,
+                &content,
+                &Memory::of(&row),
+                &parts,
+                OffsetDateTime::now_utc(),
+            )
             .await?;
         let mut draft = self.app.store().draft().await?;
         let body = draft.put_body(account, &built.received.stored).await?;

@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+use chrono::NaiveDateTime;
+use time::OffsetDateTime;
+
 use super::message::People;
 use super::{Content, Drafts, Fields, Kind, Memory, Room};
 use crate::error::Refusal;
@@ -29,7 +32,20 @@ pub struct Sent {
     pub undo: Option<String>,
     /// A copy lies in Sent; false: there was no room.
     pub is_kept: bool,
+    /// It leaves then.
+    pub later: Option<OffsetDateTime>,
 }
+
+/// When a message shall leave.
+enum Later {
+    Now,
+    At(OffsetDateTime),
+    /// No such time, or one that is over or too far away.
+    Never,
+}
+
+/// The farthest time at which a message can be asked to leave.
+const LATEST: time::Duration = time::Duration::days(366);
 
 /// What became of a sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,14 +94,26 @@ impl Drafts<'_> {
         let row = self.row(account, id).await?;
         let content = Content::read(&row.content);
         let people = People::of(&content);
-        let wrong = self.wrong(account, &content, &people).await?;
+        let mut wrong = self.wrong(account, &content, &people).await?;
+        let later = match self.later(account, &content.send_at).await? {
+            Later::At(at) => Some(at),
+            Later::Now => None,
+            Later::Never => {
+                wrong.push(Wrong {
+                    field: "send_at",
+                    key: "compose-bad-time",
+                    what: content.send_at.clone(),
+                });
+                None
+            }
+        };
         if !wrong.is_empty() {
             let rev = saved.rev;
             return Ok(Outcome::Wrong { id, rev, wrong });
         }
         let hold_seconds = self.app.accounts.preferences(account).await?.undo_seconds;
         let done = self
-            .commit_send(account, &row, &content, &people, hold_seconds)
+            .commit_send(account, &row, &content, &people, hold_seconds, later)
             .await?;
         let Some((queue_id, is_kept)) = done else {
             // A second request of the same sending was faster.
@@ -96,7 +124,7 @@ impl Drafts<'_> {
         };
         self.app.outgoing.wake();
         let undo = match hold_seconds {
-            0 => None,
+            0 if later.is_none() => None,
             _ => Some(self.remember(account, id).await?),
         };
         tracing::info!(
@@ -111,7 +139,34 @@ impl Drafts<'_> {
             hold_seconds,
             undo,
             is_kept,
+            later,
         }))
+    }
+
+    /// What is meant by a time on the writer's clock. An hour that does not exist in spring is the one after it.
+    async fn later(&self, account: AccountId, text: &str) -> Result<Later, Refusal> {
+        if text.trim().is_empty() {
+            return Ok(Later::Now);
+        }
+        let zone = self.app.accounts.account(account).await?.time_zone;
+        let zone: chrono_tz::Tz = zone.parse().unwrap_or(chrono_tz::Europe::Berlin);
+        let Ok(local) = NaiveDateTime::parse_from_str(text.trim(), "%Y-%m-%dT%H:%M") else {
+            return Ok(Later::Never);
+        };
+        let at = local
+            .and_local_timezone(zone)
+            .earliest()
+            .or_else(|| {
+                (local + chrono::TimeDelta::hours(1))
+                    .and_local_timezone(zone)
+                    .earliest()
+            })
+            .and_then(|at| OffsetDateTime::from_unix_timestamp(at.timestamp()).ok());
+        let now = OffsetDateTime::now_utc();
+        Ok(match at {
+            Some(at) if at > now && at - now <= LATEST => Later::At(at),
+            _ => Later::Never,
+        })
     }
 
     /// The sending that this draft had already, when its answer was lost.
@@ -137,6 +192,7 @@ impl Drafts<'_> {
             hold_seconds: 0,
             undo,
             is_kept: row.is_none_or(|row| Memory::of(&row).sent.is_some()),
+            later: None,
         }))
     }
 
@@ -182,7 +238,13 @@ impl Drafts<'_> {
         content: &Content,
         people: &People,
         hold_seconds: u32,
+        later: Option<OffsetDateTime>,
     ) -> Result<Option<(QueueId, bool)>, Refusal> {
+        let now = OffsetDateTime::now_utc();
+        let hold = match later {
+            Some(at) => Duration::try_from(at - now).unwrap_or_default(),
+            None => Duration::from_secs(hold_seconds.into()),
+        };
         let id = row.draft_id;
         let mut memory = Memory::of(row);
         let parts = self.app.store().draft_parts(account, id).await?;
@@ -207,7 +269,8 @@ impl Drafts<'_> {
             }
             _ => Vec::new(),
         };
-        let built = self.build(account, content, &memory, &parts).await?;
+        let date = later.unwrap_or(now);
+        let built = self.build(account, content, &memory, &parts, date).await?;
         let stored = &built.received.stored;
         let bytes = Bytes {
             head: &built.sent_head,
@@ -223,7 +286,7 @@ impl Drafts<'_> {
             client_id: Some(&key),
             draft: Some(id),
             needs_utf8: usual.needs_utf8 || !built.sent_head.is_ascii(),
-            hold: Duration::from_secs(hold_seconds.into()),
+            hold,
             ..usual
         };
 
@@ -251,7 +314,7 @@ impl Drafts<'_> {
                     target: Target::Special(SpecialUse::Sent),
                     flags: Flags::SEEN,
                     keywords: &[],
-                    received_at: time::OffsetDateTime::now_utc(),
+                    received_at: OffsetDateTime::now_utc(),
                     thread,
                 };
                 let added = write

@@ -344,10 +344,10 @@ async fn send_it(me: &Me, id: DraftId, is_json: bool, request: Request) -> Page 
     match me.app.drafts().send(me.account, id, &fields).await? {
         Outcome::Sent(sent) => {
             if is_json {
-                return Ok(triggered(&json!({ "toast": sent_toast(me.lang, &sent) })));
+                return Ok(triggered(&json!({ "toast": sent_toast(me, &sent) })));
             }
             me.flash(Toast {
-                text: sent_words(me.lang, &sent),
+                text: sent_words(me, &sent),
                 undo: sent.undo,
                 ..Toast::default()
             })
@@ -376,7 +376,12 @@ async fn send_it(me: &Me, id: DraftId, is_json: bool, request: Request) -> Page 
     }
 }
 
-fn sent_words(lang: Lang, sent: &Sent) -> String {
+fn sent_words(me: &Me, sent: &Sent) -> String {
+    let lang = me.lang;
+    if let Some(at) = sent.later {
+        let time = me.dates().full(at);
+        return lang.t_args("outbox-held", &[("time", time.into())]);
+    }
     if sent.is_kept {
         lang.t("compose-sent")
     } else {
@@ -384,10 +389,13 @@ fn sent_words(lang: Lang, sent: &Sent) -> String {
     }
 }
 
-fn sent_toast(lang: Lang, sent: &Sent) -> Value {
-    let mut toast = json!({ "text": sent_words(lang, sent) });
+fn sent_toast(me: &Me, sent: &Sent) -> Value {
+    let mut toast = json!({ "text": sent_words(me, sent) });
     if let (Some(undo), Some(toast)) = (&sent.undo, toast.as_object_mut()) {
         toast.insert("undo".to_owned(), undo.clone().into());
+        if sent.later.is_some() {
+            return Value::Object(std::mem::take(toast));
+        }
         toast.insert("seconds".to_owned(), sent.hold_seconds.into());
         let now = format!("/mail/outbox/{}/now", sent.queue_id);
         toast.insert("now".to_owned(), now.into());
