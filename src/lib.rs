@@ -28,8 +28,8 @@
 //! | [`imap`] | for desktop programs and phones: folders held open, kept true by the change stream |
 //! | [`pop3`] | for programs that collect mail: a snapshot of the inbox, read and emptied |
 //! | [`web`] | the browser's door: pages, forms, one event stream |
-//! | [`service`] | accounts and the lock, mail, the outgoing queue, the hub that wakes sessions |
-//! | [`format`] | MIME, addresses, HTML cleaning, the search language |
+//! | [`service`] | accounts and the lock, mail, the outgoing queue, items and sharing, scheduling, the hub that wakes sessions |
+//! | [`format`] | MIME, addresses, HTML cleaning, the search language, iCalendar, recurrence, vCard |
 //! | [`store`] | the write path and all SQL; the private cluster |
 //! | [`i18n`] | German and English |
 //! | [`model`], [`error`] | ids, change numbers, flags; why a service said no |

@@ -19,6 +19,7 @@ async fn the_demo_is_created_once_and_every_message_can_be_read() {
         .unwrap();
     assert_eq!(made.mailboxes, PEOPLE.len());
     assert!(made.messages >= 60, "{made:?}");
+    assert!(made.items >= 30, "{made:?}");
 
     let again = demo::create(&world.app, OffsetDateTime::now_utc()).await;
     assert_eq!(again.unwrap(), Made::default());

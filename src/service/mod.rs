@@ -17,6 +17,7 @@ pub mod mailbox;
 pub mod maildrop;
 pub mod notices;
 pub mod outgoing;
+pub mod tasks;
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -190,6 +190,40 @@ impl Store {
         .await?)
     }
 
+    /// Items of some collections that match a `tsquery`, newest first, at most `limit`; with `public_only` none that has a
+    /// class.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn search_items(
+        &self,
+        account: AccountId,
+        collections: &[CollectionId],
+        query: &str,
+        public_only: bool,
+        limit: i64,
+    ) -> Result<Vec<ItemRow>, StoreError> {
+        let ids: Vec<i64> = collections.iter().map(|c| c.0).collect();
+        Ok(sqlx::query_as(
+            "select collection_id, item_id, href, uid, component, size_bytes, summary, starts_at, ends_at, last_ends_at,
+                    next_alarm_at, facts, created_modseq, modseq, updated_at
+               from item
+              where account_id = $1
+                and collection_id = any($2)
+                and search @@ $3::tsquery
+                and (not $4 or facts->>'class' is null)
+              order by coalesce(starts_at, updated_at) desc, collection_id, item_id
+              limit $5",
+        )
+        .bind(account)
+        .bind(ids)
+        .bind(query)
+        .bind(public_only)
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await?)
+    }
+
     /// Where a UID stands in a collection.
     ///
     /// # Errors

@@ -659,3 +659,99 @@ async fn items_move_and_are_copied_as_they_are() {
     assert!(matches!(refused, Err(Denied::Card(_))));
     world.db.assert_adds_up(anna).await;
 }
+
+#[tokio::test]
+async fn words_find_what_is_ones_own_and_what_is_public_elsewhere() {
+    let world = World::new().await;
+    let anna = world.account("anna@x.test").await;
+    let bob = world.account("bob@x.test").await;
+    let home = world.shelf(anna, CollectionKind::Calendar, "home").await;
+    let book = world.shelf(anna, CollectionKind::Contacts, "book").await;
+    let at = "DTSTART:20260601T100000Z\nSUMMARY:";
+    world
+        .put(home, "a", &event("a", &format!("{at}Müller treffen")))
+        .await
+        .unwrap();
+    world
+        .put(
+            home,
+            "b",
+            &event("b", &format!("{at}Müller heimlich\nCLASS:CONFIDENTIAL")),
+        )
+        .await
+        .unwrap();
+    world.put(book, "c", &card("c", "Muller")).await.unwrap();
+    let found = |who, text: &'static str| {
+        let items = &world.app.items;
+        async move {
+            let mut all: Vec<String> = items
+                .search(who, text, 10)
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|h| h.row.href)
+                .collect();
+            all.sort_unstable();
+            all
+        }
+    };
+    assert_eq!(found(anna, "müll").await, ["a", "b", "c"]);
+    assert_eq!(found(anna, "treffen Mueller").await, ["a"]);
+    assert!(found(anna, "' | 'x").await.is_empty());
+    assert!(found(anna, "  ").await.is_empty());
+    assert!(found(bob, "müll").await.is_empty());
+    let grantee = postamt::service::items::Grantee::Person("bob@x.test");
+    let level = Some(postamt::service::items::Level::Read);
+    world.app.items.share(home, grantee, level).await.unwrap();
+    assert_eq!(found(bob, "müll").await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_task_that_repeats_is_completed_in_one_commit() {
+    let world = World::new().await;
+    let anna = world.account("anna@x.test").await;
+    let list = world.shelf(anna, CollectionKind::Tasks, "tasks").await;
+    let task = event(
+        "t",
+        "DTSTART;VALUE=DATE:20260601\nDUE;VALUE=DATE:20260601\nRRULE:FREQ=WEEKLY\nSUMMARY:Müll",
+    )
+    .replace("VEVENT", "VTODO");
+    let put = world.put(list, "t.ics", &task).await.unwrap();
+    let items = &world.app.items;
+    let stale = items
+        .complete_task(list, "t.ics", Some(postamt::model::ModSeq(1)))
+        .await;
+    assert!(matches!(stale, Err(Denied::Refused(Refusal::Stale))));
+    let done = items
+        .complete_task(list, "t.ics", Some(put.modseq))
+        .await
+        .unwrap();
+    let moved = items.item(list, "t.ics").await.unwrap();
+    assert_eq!(moved.row.modseq, done.modseq);
+    assert!(
+        String::from_utf8(moved.source)
+            .unwrap()
+            .contains("DUE;VALUE=DATE:20260608")
+    );
+    let kept = items.item(list, &done.kept_at.unwrap()).await.unwrap();
+    assert_eq!(
+        (kept.row.modseq, kept.row.last_ends_at.is_some()),
+        (done.modseq, true)
+    );
+    let once = event("o", "SUMMARY:einmal").replace("VEVENT", "VTODO");
+    world.put(list, "o.ics", &once).await.unwrap();
+    assert!(
+        items
+            .complete_task(list, "o.ics", None)
+            .await
+            .unwrap()
+            .kept_at
+            .is_none()
+    );
+    items.reopen_task(list, "o.ics", None).await.unwrap();
+    assert_eq!(
+        items.item(list, "o.ics").await.unwrap().row.last_ends_at,
+        None
+    );
+    world.db.assert_adds_up(anna).await;
+}

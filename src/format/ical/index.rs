@@ -118,12 +118,11 @@ pub fn index(object: &Object<'_>, floating: Tz, now: OffsetDateTime) -> Index {
             .completed_at
             .and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok())
             .or(Some(now)),
-        Kind::Task => None,
+        Kind::Task | Kind::Note => None,
         Kind::Event => match series.as_ref().map(|s| s.last_end(caps)) {
             Some(LastEnd::At(end)) => Some(end),
             Some(LastEnd::Never | LastEnd::Untimed) | None => None,
         },
-        Kind::Note => None,
     };
     Index {
         summary: main.map(|m| title(m, object.kind())).unwrap_or_default(),

@@ -471,12 +471,11 @@ fn unquote(value: &str) -> String {
         match rest.next() {
             Some('n') => out.push('\n'),
             Some('\'') => out.push('"'),
-            Some('^') => out.push('^'),
+            Some('^') | None => out.push('^'),
             Some(other) => {
                 out.push('^');
                 out.push(other);
             }
-            None => out.push('^'),
         }
     }
     out

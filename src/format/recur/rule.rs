@@ -6,7 +6,7 @@ use ical::recur::{
 };
 use time::{Date, Duration, Month, PrimitiveDateTime, Time, Weekday};
 
-use crate::format::ical::{Component, DateValue};
+use crate::format::ical::{Component, DateValue, Property};
 
 /// A recurrence rule (`RRULE`, `EXRULE`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -254,7 +254,7 @@ impl Onsets {
             .filter(|r| matches!(r.rule.freq, IcalRecurFreq::Yearly | IcalRecurFreq::Monthly));
         let dates = observance
             .all("RDATE")
-            .flat_map(|p| p.dates())
+            .flat_map(Property::dates)
             .map(|d| d.local)
             .collect();
         Some(Self { start, rule, dates })

@@ -363,7 +363,7 @@ fn after_end(rest: &[u8]) -> &[u8] {
     while !rest.is_empty() {
         let (line, tail) = match memchr::memchr(b'\n', rest) {
             Some(at) => rest.split_at(at + 1),
-            None => (rest, &rest[rest.len()..]),
+            None => (rest, &[][..]),
         };
         rest = tail;
         if line.trim_ascii().eq_ignore_ascii_case(b"END:VCARD") {

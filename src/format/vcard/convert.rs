@@ -243,7 +243,8 @@ fn to_3(line: Line<'_>) -> Vec<Made> {
     match upper.as_str() {
         "TEL" => {
             if let Some(number) = made.value.strip_prefix("tel:") {
-                made.value = number.split(';').next().unwrap_or_default().to_owned();
+                let bare = number.split(';').next().unwrap_or_default().to_owned();
+                made.value = bare;
             }
             made.parameters
                 .retain(|(n, _)| !n.eq_ignore_ascii_case("VALUE"));
@@ -282,7 +283,10 @@ fn to_3(line: Line<'_>) -> Vec<Made> {
             }
         }
         "X-LABEL" | "X-AGENT" | "X-MAILER" | "X-CLASS" | "X-SORT-STRING" => {
-            made.name = upper.get(2..).unwrap_or_default().to_owned();
+            upper
+                .get(2..)
+                .unwrap_or_default()
+                .clone_into(&mut made.name);
         }
         _ => {}
     }

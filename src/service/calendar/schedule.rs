@@ -219,7 +219,6 @@ impl Items {
         };
         let outcome = self.outcome(from, letter, text, mine.as_ref(), &own)?;
         match (outcome, mine) {
-            (Outcome::Same, _) => {}
             (Outcome::Changed(bytes), Some(item)) => {
                 let at = At::own(letter.to, item.row.collection_id);
                 let when = Precondition::Is(item.row.modseq);
@@ -228,10 +227,13 @@ impl Items {
             (Outcome::Changed(bytes), None) => {
                 let shelf = self.default_shelf(letter.to, kind.collection()).await?;
                 let name = Sha256::digest(uid.as_bytes());
-                let name: String = name.iter().take(16).map(|b| format!("{b:02x}")).collect();
+                let name = name
+                    .iter()
+                    .take(16)
+                    .fold(0u128, |n, byte| (n << 8) | u128::from(*byte));
                 self.put_quietly(
                     shelf.at,
-                    &format!("{name}.ics"),
+                    &format!("{name:032x}.ics"),
                     bytes,
                     Precondition::Absent,
                 )
@@ -242,7 +244,7 @@ impl Items {
                 let when = Precondition::Is(item.row.modseq);
                 self.remove_quietly(at, &item.row.href, when).await?;
             }
-            (Outcome::Gone, None) => {}
+            (Outcome::Same, _) | (Outcome::Gone, None) => {}
         }
         Ok(())
     }

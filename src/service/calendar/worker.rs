@@ -73,7 +73,7 @@ impl Items {
                     }
                     // A full account, or one without a calendar, misses this message.
                     Err(e) => {
-                        warn!(account = letter.to.0, error = %e, "a scheduling message was not taken in")
+                        warn!(account = letter.to.0, error = %e, "a scheduling message was not taken in");
                     }
                 }
                 batch.done += 1;

@@ -1,4 +1,4 @@
-//! A demo domain: two mailboxes with known passwords and some sixty letters, for looking at Postamt and for its browser tests.
+//! A demo domain: two mailboxes with known passwords, some sixty letters, events, contacts, tasks and notes, for looking at Postamt and for its browser tests.
 //!
 //! The letters are text files in `letters/`, read by `script.rs`, which also says how they are written; small files that hang on
 //! them are drawn by `files.rs`. They take the way all mail takes ([`Mail::receive_whole`], [`Mail::append`]), so what the demo
@@ -11,6 +11,7 @@
 //! [`Mail::append`]: super::mail::Mail::append
 
 mod files;
+mod items;
 mod script;
 
 use time::OffsetDateTime;
@@ -84,6 +85,8 @@ pub struct Made {
     pub mailboxes: usize,
     /// Messages in them.
     pub messages: usize,
+    /// Events, contacts, tasks and notes.
+    pub items: usize,
 }
 
 /// Creates what is missing of the demo; its letters are dated back from `now`.
@@ -105,12 +108,15 @@ pub async fn create(app: &App, now: OffsetDateTime) -> Result<Made, Refusal> {
     let letters = script::letters(now).ok_or(Refusal::Internal("a letter of the demo"))?;
     let mut made = Made {
         mailboxes: new.len(),
-        messages: 0,
+        ..Made::default()
     };
     for (person, account) in new {
         furnish(app, account, &person).await?;
         made.messages += fill(app, account, &person, &letters).await?;
+        made.items += items::fill(app, account, &person, now).await?;
     }
+    // Jana invites Tobias: the invitation is there when the demo is.
+    app.items.deliver_waiting().await?;
     Ok(made)
 }
 

@@ -9,10 +9,12 @@
 //! | `shelves` | collections: listing as a reader sees them, creating, changing, deleting |
 //! | `put` | storing, removing, moving, copying |
 //! | `read` | reading, filtering, changes since a point |
+//! | `search` | words over everything that is no mail |
 //! | `sharing` | grants, secret links, the domain's address list, classes |
 
 mod put;
 mod read;
+mod search;
 mod sharing;
 mod shelves;
 
@@ -38,6 +40,7 @@ pub use crate::store::grant::{DirectoryRow, LinkRow, PersonalEdit, ShareRow};
 pub use crate::store::item::{ItemRow, Precondition, Put};
 pub use crate::store::item_read::{FullItem, ItemFilter};
 pub use put::{Target, made};
+pub use search::Hit;
 pub use sharing::{Grantee, Level, directory_card};
 pub use shelves::{NewShelf, Shelf, ShelfEdit};
 
@@ -111,11 +114,18 @@ pub struct Items {
 
 /// A place the asker may look at.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+pub(in crate::service) struct Place {
     at: At,
     kind: CollectionKind,
     zone: Tz,
     is_subscribed: bool,
+}
+
+impl Place {
+    /// The clock for times that name none.
+    pub(in crate::service) fn zone(&self) -> Tz {
+        self.zone
+    }
 }
 
 impl Items {

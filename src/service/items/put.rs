@@ -20,6 +20,15 @@ const MAX_HREF: usize = 255;
 /// Larger objects are read in the pool for heavy work (security.md S-13).
 const HEAVY: usize = 65_536;
 
+/// Who learns of a change.
+#[derive(Debug, Clone, Copy)]
+enum News<'a> {
+    /// Nobody but who looks.
+    Quiet,
+    /// Guests or the organiser, of what is new since this was there.
+    Since(Option<&'a FullItem>),
+}
+
 /// Where an item goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
@@ -63,7 +72,13 @@ impl Items {
                 is_shared(&item.row) && !matches!(when, Precondition::Is(m) if m != item.row.modseq)
             });
             let stored = self
-                .store_at(place, href, source.clone(), exact, Some(old.as_ref()))
+                .store_at(
+                    place,
+                    href,
+                    source.clone(),
+                    exact,
+                    News::Since(old.as_ref()),
+                )
                 .await;
             match stored {
                 Err(Denied::Refused(Refusal::Stale)) if exact != when => {}
@@ -85,24 +100,24 @@ impl Items {
         when: Precondition,
     ) -> Result<Put, Denied> {
         let place = self.writable(at).await?;
-        self.store_at(place, href, source, when, None).await
+        self.store_at(place, href, source, when, News::Quiet).await
     }
 
-    /// Stores at a place that was looked at; `scheduled` is what was there, when guests are to learn of the change.
+    /// Stores at a place that was looked at; `news` says who is to learn of the change.
     async fn store_at(
         &self,
         place: Place,
         href: &str,
         source: Vec<u8>,
         when: Precondition,
-        scheduled: Option<Option<&FullItem>>,
+        news: News<'_>,
     ) -> Result<Put, Denied> {
         let at = place.at;
         check_href(href)?;
         self.check_unseen(&place, href).await?;
         let item = self.read_new(place.kind, place.zone, href, source).await?;
         let mut batch = None;
-        if let Some(old) = scheduled
+        if let News::Since(old) = news
             && (old.is_some() || has_guests(&item.facts))
         {
             let before = old.map(|o| o.source.as_slice());
@@ -292,12 +307,22 @@ impl Items {
     }
 
     /// The place, when the asker may write there.
-    pub(super) async fn writable(&self, at: At) -> Result<Place, Refusal> {
+    pub(in crate::service) async fn writable(&self, at: At) -> Result<Place, Refusal> {
         let place = self.place(at, Rights::WRITE).await?;
         if place.is_subscribed {
             return Err(Refusal::NotAllowed);
         }
         Ok(place)
+    }
+
+    /// The row of an object for a place that was looked at.
+    pub(in crate::service) async fn row_of(
+        &self,
+        place: &Place,
+        href: &str,
+        source: Vec<u8>,
+    ) -> Result<NewItem, Denied> {
+        self.read_new(place.kind, place.zone, href, source).await
     }
 
     async fn read_new(
