@@ -6,7 +6,7 @@
 //! # The house
 //!
 //! ```text
-//! front doors   smtp   imap   pop3   web   (dav, eas follow)   bytes <-> ONE call; own replies, own limits
+//! front doors   smtp   imap   pop3   web   dav   (eas follows)   bytes <-> ONE call; own replies, own limits
 //!                   \   |
 //! offices        service    accounts mail outgoing changes   what is true at every door
 //!                   |   \___ format (mime, html, query ...)   pure: bytes <-> values, no I/O
@@ -27,6 +27,7 @@
 //! | [`smtp`] | the MX and submission doors, and the client that sends mail on |
 //! | [`imap`] | for desktop programs and phones: folders held open, kept true by the change stream |
 //! | [`pop3`] | for programs that collect mail: a snapshot of the inbox, read and emptied |
+//! | [`dav`] | calendars and address books over HTTP |
 //! | [`web`] | the browser's door: pages, forms, one event stream |
 //! | [`service`] | accounts and the lock, mail, the outgoing queue, items and sharing, scheduling, the hub that wakes sessions |
 //! | [`format`] | MIME, addresses, HTML cleaning, the search language, iCalendar, recurrence, vCard |

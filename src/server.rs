@@ -256,6 +256,7 @@ fn pages(app: &App, stop: &CancellationToken) -> Router {
         .merge(eas::router(app.clone(), stop.clone()))
         .merge(dav::router(app.clone()))
         .merge(web::router(app.clone()))
+        .layer(axum::middleware::from_fn(dav::strays))
 }
 
 /// Bound sockets that nobody serves yet.

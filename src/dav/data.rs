@@ -58,14 +58,20 @@ impl Lens {
     }
 }
 
-/// The object as text.
+/// The object as text; none when it has more instances in the asked range than are written out.
 #[must_use]
-pub fn show<'s>(source: &'s [u8], lens: &Lens, shelf: &Shelf, item: &ItemRow) -> Cow<'s, str> {
+pub fn show<'s>(
+    source: &'s [u8],
+    lens: &Lens,
+    shelf: &Shelf,
+    item: &ItemRow,
+) -> Option<Cow<'s, str>> {
     if item.component == "VCARD" {
-        return render::card(source, lens.ask.card_props.as_deref(), lens.version);
+        let props = lens.ask.card_props.as_deref();
+        return Some(render::card(source, props, lens.version));
     }
     if lens.ask.is_whole() {
-        return String::from_utf8_lossy(source);
+        return Some(String::from_utf8_lossy(source));
     }
     let zone = shelf
         .row

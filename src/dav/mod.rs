@@ -3,7 +3,7 @@
 //! (RFC 5689), quota (RFC 4331), discovery (RFC 6764), short answers (RFC 8144), and what Apple's server added to them.
 //!
 //! ```text
-//! /.well-known/caldav, carddav --301--> /dav/ --> principal --> homes --> collections --> objects
+//! /.well-known/caldav, carddav --307--> /dav/ --> principal --> homes --> collections --> objects
 //!
 //! request -> router: path -> Place     auth: Basic -> Asker     body: octets -> XML under limits
 //!         -> one function a method -> ONE call of the items service -> a status, or a multistatus that is written
@@ -15,7 +15,7 @@
 //! | `path` | what a path names, in both address shapes |
 //! | `auth` | who asks |
 //! | `resource` | what is there for who asks |
-//! | `props` | live properties |
+//! | `props`, `values` | live properties |
 //! | `multistatus` | answers about several resources |
 //! | `propfind`, `collection`, `object`, `transfer`, `report/` | the methods |
 //!
@@ -38,9 +38,10 @@ mod report;
 mod resource;
 mod token;
 mod transfer;
+mod values;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
@@ -100,12 +101,23 @@ pub fn router(app: App) -> Router {
         .with_state(door)
 }
 
-/// Sends a client that only knows the host to the root (RFC 6764 5).
+/// Sends a client that only knows the host to the root (RFC 6764 5). 307, because some clients lose a request's body on 301.
 async fn well_known() -> Response<Body> {
-    let mut response = empty(StatusCode::MOVED_PERMANENTLY);
+    let mut response = empty(StatusCode::TEMPORARY_REDIRECT);
     let location = HeaderValue::from_static("/dav/");
     response.headers_mut().insert(header::LOCATION, location);
     response
+}
+
+/// Sends clients that begin at the root of the host, or at an address that others have, to ours. The pages take none of
+/// these methods.
+pub async fn strays(request: Request, next: Next) -> Response<Body> {
+    let is_stray = matches!(request.method().as_str(), "PROPFIND" | "REPORT")
+        && matches!(request.uri().path(), "/" | "/principals" | "/principals/");
+    if is_stray {
+        return well_known().await;
+    }
+    next.run(request).await
 }
 
 async fn own(State(door): State<Door>, request: Request) -> Response<Body> {
@@ -124,10 +136,21 @@ async fn serve(door: Door, shape: Shape, request: Request) -> Response<Body> {
         return options(place.as_ref());
     }
     let is_head = parts.method == Method::HEAD;
+    let is_minimal = headers::wants_minimal(&parts.headers);
     let answer = answer(&door, shape, place, parts, body).await;
     let mut response = answer.unwrap_or_else(Fault::into_response);
     if is_head {
+        // What GET would say of its length, without the rest.
+        if let Some(length) = response.body().size_hint().exact() {
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_LENGTH, length.into());
+        }
         *response.body_mut() = Body::empty();
+    }
+    if is_minimal && response.status().is_success() {
+        // RFC 8144 2.
+        let applied = HeaderValue::from_static("return=minimal");
+        response.headers_mut().insert("preference-applied", applied);
     }
     response
 }

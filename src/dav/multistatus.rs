@@ -16,7 +16,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::data::{self, Lens};
 use super::props::{self, Facts, Live};
-use super::reply::{Answer, Fault, XML, status_line, xml};
+use super::reply::{Answer, Condition, Fault, XML, status_line, xml};
 use super::resource::{Asker, Resource};
 use crate::format::davxml::request::{Asked, PropAsk};
 use crate::format::davxml::{Element, Name, Ns, Writer};
@@ -142,7 +142,23 @@ impl Plan {
 
 impl Asker {
     /// Writes the `response` of a resource; `source` is the object itself, when it was read.
+    ///
+    /// One with more instances than are written out is told of as 403 (RFC 4791 7.8), the others are shown all the same.
     pub fn respond(&self, w: &mut Writer, plan: &Plan, of: &Resource, source: Option<&[u8]>) {
+        let shown = match (source, of) {
+            (Some(source), Resource::Item(shelf, item)) if plan.needs_source() => {
+                let shown = data::show(source, &plan.lens, shelf, item);
+                if shown.is_none() {
+                    let beyond =
+                        Fault::forbidden(Condition::dav("number-of-matches-within-limits"));
+                    respond_status(w, &self.href(of), &beyond);
+                    return;
+                }
+                shown
+            }
+            _ => None,
+        };
+        let shown = shown.as_deref();
         w.open(&Ns::Dav, "response");
         w.leaf(&Ns::Dav, "href", &self.href(of));
         let mut missing: Vec<&Name> = Vec::new();
@@ -154,7 +170,7 @@ impl Asker {
             let is_there = if plan.is_names {
                 self.has(plan, wanted, of, w)
             } else {
-                self.write_wanted(w, plan, wanted, of, source)
+                self.write_wanted(w, plan, wanted, of, shown)
             };
             if !is_there && wanted.is_named {
                 missing.push(&wanted.ask.name);
@@ -219,23 +235,19 @@ impl Asker {
         plan: &Plan,
         wanted: &Wanted,
         of: &Resource,
-        source: Option<&[u8]>,
+        shown: Option<&str>,
     ) -> bool {
         let name = &wanted.ask.name;
         match wanted.live {
             Some(Live::CalendarData | Live::AddressData) => {
-                let (Some(source), Resource::Item(shelf, item)) = (source, of) else {
+                let (Some(shown), Resource::Item(_, item)) = (shown, of) else {
                     return false;
                 };
                 let is_card = item.component == "VCARD";
                 if is_card != (wanted.live == Some(Live::AddressData)) {
                     return false;
                 }
-                w.leaf(
-                    &name.ns,
-                    &name.local,
-                    &data::show(source, &plan.lens, shelf, item),
-                );
+                w.leaf(&name.ns, &name.local, shown);
                 true
             }
             Some(live) => self.write(w, name, live, of, &plan.facts),

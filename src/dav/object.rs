@@ -8,9 +8,9 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 
 use super::headers::{self, Conditions, Verdict, wants_representation, write_etag};
 use super::path::{Family, Place};
-use super::props::{content_type, http_date};
 use super::reply::{Answer, Condition, Fault, empty};
 use super::resource::{Asker, family_of};
+use super::values::{content_type, http_date};
 use super::{Call, body, collection};
 use crate::error::Refusal;
 use crate::format::davxml::render;

@@ -28,6 +28,7 @@ async fn topic(State(app): State<App>, Path(name): Path<String>) -> Result<Html<
     let topic = match name.as_str() {
         "keys" => Topic::Keys,
         "search" => Topic::Search,
+        "calendars" => Topic::Calendars,
         "licences" => Topic::Licences,
         _ => return Err(Refusal::NotFound.into()),
     };
@@ -39,6 +40,7 @@ enum Topic {
     Index,
     Keys,
     Search,
+    Calendars,
     Licences,
 }
 
@@ -80,6 +82,7 @@ fn show(app: &App, topic: Topic) -> Result<Html<String>, WebError> {
         Topic::Index => ("help", "/help"),
         Topic::Keys => ("keyboard-shortcuts", "/help/keys"),
         Topic::Search => ("help-search", "/help/search"),
+        Topic::Calendars => ("help-calendars", "/help/calendars"),
         Topic::Licences => ("licences", "/help/licences"),
     };
     let page = Help {
@@ -155,7 +158,13 @@ mod tests {
     #[test]
     fn every_topic_renders_in_both_languages() {
         for lang in Lang::ALL {
-            for topic in [Topic::Index, Topic::Keys, Topic::Search, Topic::Licences] {
+            for topic in [
+                Topic::Index,
+                Topic::Keys,
+                Topic::Search,
+                Topic::Calendars,
+                Topic::Licences,
+            ] {
                 let page = Help {
                     layout: Bare {
                         lang,
@@ -173,6 +182,9 @@ mod tests {
                 assert_eq!(html.matches("<h1>").count(), 1);
                 if topic == Topic::Keys {
                     assert!(html.contains(&lang.t("archive")));
+                }
+                if topic == Topic::Calendars {
+                    assert!(html.contains("https://mail.example/dav/"));
                 }
             }
         }

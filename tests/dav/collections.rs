@@ -197,8 +197,9 @@ async fn allprop_and_propname_tell_what_there_is() {
             &[("depth", "0"), ("prefer", "return=minimal")],
             format!("<D:propfind {NS}><D:prop><D:displayname/><Z:none/></D:prop></D:propfind>"),
         )
-        .await
-        .only();
+        .await;
+    assert_eq!(minimal.header("preference-applied"), "return=minimal");
+    let minimal = minimal.only();
     assert!(minimal.others.is_empty() && minimal.props.len() == 1);
     let deep = anna
         .send("PROPFIND", CALENDAR, &[("depth", "infinity")], "")

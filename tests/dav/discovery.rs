@@ -9,12 +9,14 @@ use crate::common::people::PASSWORD;
 async fn a_client_finds_its_calendars_from_the_host_alone() {
     let world = World::new().await;
     let anna = world.anna();
-    for kind in ["caldav", "carddav"] {
-        let answer = world
-            .stranger()
-            .send("PROPFIND", &format!("/.well-known/{kind}"), &[], "")
-            .await;
-        assert_eq!(answer.code(), 301);
+    for path in [
+        "/.well-known/caldav",
+        "/.well-known/carddav",
+        "/",
+        "/principals/",
+    ] {
+        let answer = world.stranger().send("PROPFIND", path, &[], "").await;
+        assert_eq!(answer.code(), 307, "{path}");
         assert_eq!(answer.header("location"), "/dav/");
     }
     let root = anna

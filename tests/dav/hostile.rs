@@ -154,6 +154,22 @@ async fn rules_that_never_end_cost_little() {
     let old = told[&format!("{CALENDAR}old.ics")].text("calendar-data");
     assert_eq!(old.matches("BEGIN:VEVENT").count(), 31);
     assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    // More instances than are written out: this one is refused by name, the others are shown.
+    anna.put(
+        &format!("{CALENDAR}one.ics"),
+        &event("one", "20240301T100000Z", ""),
+    )
+    .await;
+    let years = body
+        .replace("20260301T", "20240101T")
+        .replace("20260401T", "20280101T");
+    let told = anna.report(CALENDAR, &years).await.responses();
+    assert_eq!(told[&format!("{CALENDAR}old.ics")].status, Some(403));
+    assert!(
+        told[&format!("{CALENDAR}one.ics")]
+            .props
+            .contains_key("calendar-data")
+    );
 }
 
 #[tokio::test]

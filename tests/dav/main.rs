@@ -4,9 +4,11 @@
 mod common;
 
 mod client;
+mod clients;
 mod collections;
 mod discovery;
 mod hostile;
 mod objects;
 mod queries;
+mod sharing;
 mod sync;

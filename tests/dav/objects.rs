@@ -27,6 +27,7 @@ async fn what_was_stored_comes_back_octet_for_octet() {
         let head = anna.send("HEAD", &path, &[], "").await;
         assert_eq!((head.code(), head.octets.len()), (200, 0));
         assert_eq!(head.header("etag"), put.header("etag"));
+        assert_eq!(head.header("content-length"), body.len().to_string());
         let listed = anna
             .propfind(
                 &path,

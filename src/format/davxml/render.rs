@@ -2,7 +2,7 @@
 //! (9.6.5 `expand`), only the changed instances of a range (9.6.6), a vCard in another version.
 //!
 //! Who asks for the whole object gets it as it is stored. Here lines are taken over as they mean, folded anew. What cannot be
-//! read, or whose instances cannot be told, goes out as it is stored: a client can do more with that than with nothing.
+//! read goes out as it is stored: a client can do more with that than with nothing.
 
 use std::borrow::Cow;
 
@@ -13,36 +13,48 @@ use crate::format::recur::{Caps, TimeRange};
 use crate::format::vcard::{Card, CardLimits, Version, convert};
 use chrono_tz::Tz;
 
-/// A calendar object as it was asked for. `floating`: the clock of whoever looks.
+/// A calendar object as it was asked for; none when it has more instances than are made. `floating`: the clock of whoever
+/// looks.
 #[must_use]
-pub fn calendar<'s>(source: &'s [u8], ask: &DataAsk, floating: Tz) -> Cow<'s, str> {
+pub fn calendar<'s>(source: &'s [u8], ask: &DataAsk, floating: Tz) -> Option<Cow<'s, str>> {
     match shaped(source, ask, floating) {
-        Some(text) => Cow::Owned(text),
-        None => String::from_utf8_lossy(source),
+        Shaped::Text(text) => Some(Cow::Owned(text)),
+        Shaped::Unreadable => Some(String::from_utf8_lossy(source)),
+        Shaped::TooMany => None,
     }
 }
 
-fn shaped(source: &[u8], ask: &DataAsk, floating: Tz) -> Option<String> {
-    let object = Object::parse(source, &Limits::default()).ok()?;
+enum Shaped {
+    Text(String),
+    Unreadable,
+    TooMany,
+}
+
+fn shaped(source: &[u8], ask: &DataAsk, floating: Tz) -> Shaped {
+    let Ok(object) = Object::parse(source, &Limits::default()) else {
+        return Shaped::Unreadable;
+    };
     let zones = Zones::of(object.tree().root(), floating);
     let octets = match (ask.expand, ask.limit_recurrence_set) {
         (Some(range), _) => {
             let (octets, is_cut) = expanded(&object, &zones, times(range), Caps::default());
             if is_cut {
-                return None;
+                return Shaped::TooMany;
             }
             octets
         }
         (None, Some(range)) => limited(&object, &zones, times(range)),
         (None, None) => source.to_vec(),
     };
-    let Some(part) = &ask.part else {
-        return String::from_utf8(octets).ok();
+    let made = match &ask.part {
+        None => String::from_utf8(octets).ok(),
+        Some(part) => Tree::parse(&octets, &WRITTEN_OUT).ok().map(|tree| {
+            let mut text = String::with_capacity(octets.len());
+            Part::of(tree.root()).only(part).write(&mut text);
+            text
+        }),
     };
-    let tree = Tree::parse(&octets, &WRITTEN_OUT).ok()?;
-    let mut text = String::with_capacity(octets.len());
-    Part::of(tree.root()).only(part).write(&mut text);
-    Some(text)
+    made.map_or(Shaped::Unreadable, Shaped::Text)
 }
 
 fn times(range: Range) -> TimeRange {
