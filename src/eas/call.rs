@@ -71,7 +71,6 @@ pub(super) enum Reply {
     /// A document.
     Document(Encoder),
     /// Octets of a kind of their own.
-    #[expect(dead_code, reason = "for attachments outside a document")]
     Raw {
         /// `Content-Type`
         content_type: String,

@@ -17,7 +17,9 @@ use flate2::read::{GzDecoder, GzEncoder};
 
 use super::call::{Call, Fault, Reply, http_code};
 use super::query::{Asked, BadQuery, Command, Headers};
-use super::{Door, estimate, folders, moves, ping, provision, query, settings, sync};
+use super::{
+    Door, compose, estimate, folders, moves, operations, ping, provision, query, settings, sync,
+};
 use crate::format::mime::codec::{self, Encoding};
 use crate::format::wbxml::{Encoded, Encoder};
 use crate::model::{Protocol, Source};
@@ -76,7 +78,7 @@ async fn options(door: &Door, parts: &Parts, source: Source) -> Response {
 }
 
 /// The commands that are built.
-const COMMANDS: &str = "Sync,FolderSync,FolderCreate,FolderDelete,FolderUpdate,MoveItems,GetItemEstimate,Settings,Ping,Provision";
+const COMMANDS: &str = "Sync,SendMail,SmartForward,SmartReply,GetAttachment,FolderSync,FolderCreate,FolderDelete,FolderUpdate,MoveItems,GetItemEstimate,Settings,Ping,ItemOperations,Provision";
 
 async fn post(door: &Door, parts: &Parts, body: Body, source: Source) -> Response {
     let text = |name: &str| parts.headers.get(name).and_then(|v| v.to_str().ok());
@@ -181,13 +183,11 @@ async fn run(call: &Arc<Call>) -> Result<Reply, Fault> {
         Command::Ping => ping::run(call).await,
         Command::GetItemEstimate => estimate::run(call).await,
         Command::MoveItems => moves::run(call).await,
-        Command::SendMail
-        | Command::SmartForward
-        | Command::SmartReply
-        | Command::GetAttachment
-        | Command::MeetingResponse
+        Command::SendMail | Command::SmartForward | Command::SmartReply => compose::run(call).await,
+        Command::ItemOperations => operations::run(call).await,
+        Command::GetAttachment => operations::get_attachment(call).await,
+        Command::MeetingResponse
         | Command::Search
-        | Command::ItemOperations
         | Command::ResolveRecipients
         | Command::ValidateCert
         | Command::Find => Err(Fault::Status(137)),

@@ -13,11 +13,13 @@
 mod autodiscover;
 mod body;
 mod call;
+mod compose;
 mod email;
 mod estimate;
 mod folders;
 mod http;
 mod moves;
+mod operations;
 mod ping;
 mod provision;
 mod query;

@@ -546,3 +546,72 @@ impl Write {
         Ok(())
     }
 }
+
+/// What a device sent under a name within two days.
+const SENT: &str = "select sent_ids -> $3 ->> 'hash'
+       from device
+      where account_id = $1
+        and device_id = $2
+        and (sent_ids -> $3 ->> 'at')::double precision > extract(epoch from now()) - 172800";
+
+impl Store {
+    /// The hash of what a device sent under a name within two days.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sent_hash(
+        &self,
+        account: AccountId,
+        device: &str,
+        name: &str,
+    ) -> Result<Option<String>, StoreError> {
+        Ok(sqlx::query_scalar(SENT)
+            .bind(account)
+            .bind(device)
+            .bind(name)
+            .fetch_optional(self.pool())
+            .await?)
+    }
+}
+
+impl Write {
+    /// The same, under the lock.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn sent_hash(&mut self, device: &str, name: &str) -> Result<Option<String>, Refusal> {
+        Ok(sqlx::query_scalar(SENT)
+            .bind(self.account)
+            .bind(device)
+            .bind(name)
+            .fetch_optional(&mut *self.tx)
+            .await
+            .map_err(StoreError::from)?)
+    }
+
+    /// Remembers for two days what a device sent under a name; what is older is forgotten.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`].
+    pub async fn note_sent(&mut self, device: &str, name: &str, hash: &str) -> Result<(), Refusal> {
+        sqlx::query(
+            "update device
+                set sent_ids = coalesce((select jsonb_object_agg(s.key, s.value)
+                                           from jsonb_each(sent_ids) s
+                                          where (s.value ->> 'at')::double precision > extract(epoch from now()) - 172800),
+                                        '{}')
+                               || jsonb_build_object($3::text, jsonb_build_object('hash', $4::text,
+                                                                            'at', extract(epoch from now())))
+              where account_id = $1
+                and device_id = $2",
+        )
+        .bind(self.account)
+        .bind(device)
+        .bind(name)
+        .bind(hash)
+        .execute(&mut *self.tx)
+        .await
+        .map_err(StoreError::from)?;
+        Ok(())
+    }
+}

@@ -291,6 +291,8 @@ async fn in_the_end_the_device_has_the_truth_whatever_was_lost() {
         Client::primed(&phone, archive).await,
     ];
     let mut made = 15;
+    // What a device did and has not been answered: it does it again with its next request.
+    let mut pending: [Option<(String, bool, bool)>; 2] = [None, None];
     for _ in 0..220 {
         let folder = if rng.random_bool(0.6) { inbox } else { archive };
         let other = if folder == inbox { archive } else { inbox };
@@ -307,38 +309,34 @@ async fn in_the_end_the_device_has_the_truth_whatever_was_lost() {
             (5, Some(one)) => world.act(folder, &one, &flag(Flags::FLAGGED, SEEN)).await,
             (6, Some(one)) => world.age(&one, rng.random_range(0..3)).await,
             (n, _) => {
-                let client = &mut clients[usize::from(n % 2 == 0)];
+                let at = usize::from(n % 2 == 0);
+                let client = &mut clients[at];
                 client.window = rng.random_range(1..6);
                 let ids: Vec<String> = client.items.keys().cloned().collect();
-                let id = (!ids.is_empty()).then(|| ids[rng.random_range(0..ids.len())].clone());
-                let read = rng.random_bool(0.5);
-                let is_delete = rng.random_bool(0.2);
-                let run = move |out: &mut Encoder, id: &str| {
-                    if is_delete {
-                        id_command(a::DELETE, id.to_owned())(out);
-                    } else {
-                        read_command(id.to_owned(), read)(out);
-                    }
+                if pending[at].is_none() && !ids.is_empty() && rng.random_bool(0.4) {
+                    let id = ids[rng.random_range(0..ids.len())].clone();
+                    pending[at] = Some((id, rng.random_bool(0.5), rng.random_bool(0.2)));
+                }
+                let doing = pending[at].clone();
+                let commands = move |out: &mut Encoder| match &doing {
+                    Some((id, _, true)) => id_command(a::DELETE, id.clone())(out),
+                    Some((id, read, false)) => read_command(id.clone(), *read)(out),
+                    None => {}
                 };
-                let for_write = id.clone();
-                let commands = move |out: &mut Encoder| {
-                    if let Some(id) = &for_write {
-                        run(out, id);
-                    }
-                };
-                let writes = id.is_some() && rng.random_bool(0.4);
                 let more = More {
-                    commands: writes.then_some(&commands as &dyn Fn(&mut Encoder)),
+                    commands: pending[at]
+                        .is_some()
+                        .then_some(&commands as &dyn Fn(&mut Encoder)),
                     ..More::default()
                 };
                 let answer = client.ask(&more).await;
                 if rng.random_bool(0.35) {
-                    // Lost; perhaps the device tries the same at once.
+                    // Lost.
                     continue;
                 }
                 let was_missing = !answer.body.is_empty()
                     && collection(&answer.root()).find(&[a::RESPONSES]).is_some();
-                if let (true, Some(id)) = (writes, id) {
+                if let Some((id, read, is_delete)) = pending[at].take() {
                     if is_delete {
                         client.items.remove(&id);
                     } else if !was_missing {

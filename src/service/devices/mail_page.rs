@@ -216,10 +216,7 @@ impl Devices {
                 point.object = change.uid;
                 let is_told =
                     (change.modseq.0, change.uid) <= (new.point.modseq.0, new.point.object);
-                let is_own = is_own(&from.echo, change) || is_own(&to.echo, change);
-                if is_own {
-                    continue;
-                }
+                // The device's own doings are told, too: it may have lost them with the answer, and knows them without harm.
                 if change.is_gone {
                     push(Tell::Delete, change.uid);
                 } else if is_told && knows(old.known, change.uid) {

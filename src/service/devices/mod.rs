@@ -8,6 +8,7 @@ mod mail_page;
 pub mod mail_sync;
 pub mod moved;
 pub mod policy;
+pub mod send;
 pub mod waiting;
 
 use std::sync::Arc;
