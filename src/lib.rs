@@ -29,6 +29,7 @@
 //! | [`pop3`] | for programs that collect mail: a snapshot of the inbox, read and emptied |
 //! | [`dav`] | calendars and address books over HTTP |
 //! | [`web`] | the browser's door: pages, forms, one event stream |
+//! | [`eas`] | phones over ActiveSync, beside the pages |
 //! | [`service`] | accounts and the lock, mail, the outgoing queue, items and sharing, scheduling, the hub that wakes sessions |
 //! | [`format`] | MIME, addresses, HTML cleaning, the search language, iCalendar, recurrence, vCard |
 //! | [`store`] | the write path and all SQL; the private cluster |
