@@ -154,8 +154,6 @@ impl Session<'_> {
                 let target = Target { address, delivery };
                 Next::Answer(self.state.add(to, params, target))
             }
-            // Only what comes back comes this way; else everybody who has seen such an address could write through us.
-            Recipient::Returning(_) => self.guessed(reply::unknown_user()),
             Recipient::Foreign if self.state.account().is_none() => {
                 self.guessed(reply::relaying_denied())
             }
@@ -170,7 +168,8 @@ impl Session<'_> {
                 let target = Target { address, delivery };
                 Next::Answer(self.state.add(to, params, target))
             }
-            Recipient::Unknown => self.guessed(reply::unknown_user()),
+            // Only what comes back may go to a return path; else everybody who has seen one could write through us.
+            Recipient::Unknown | Recipient::Returning(_) => self.guessed(reply::unknown_user()),
             Recipient::Disabled => Next::Answer(reply::disabled_user()),
             Recipient::Full => Next::Answer(reply::mailbox_full()),
             Recipient::TooLarge { .. } => Next::Answer(reply::never_fits()),
