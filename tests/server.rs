@@ -184,8 +184,7 @@ async fn broken_and_oversized_requests_are_refused() {
         let said = String::from_utf8_lossy(&said);
         assert!(
             said.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{status}: {said}\n{:.100}",
-            request
+            "{status}: {said}\n{request:.100}"
         );
     }
     program.stop().await;

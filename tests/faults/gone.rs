@@ -44,65 +44,8 @@ async fn s04_the_database_goes_and_comes_back() {
     );
 
     wire.cut();
-    let page = browser.get("/mail/inbox").await;
-    assert_eq!(
-        page.status,
-        StatusCode::SERVICE_UNAVAILABLE,
-        "{}",
-        page.text
-    );
-    assert_eq!(page.headers["retry-after"], "10");
-    let words = [
-        postamt::i18n::Lang::De.t("error-unavailable"),
-        postamt::i18n::Lang::En.t("error-unavailable"),
-    ];
-    assert!(words.iter().any(|w| page.text.contains(w)), "{}", page.text);
-    assert!(!page.text.contains(&db.url()) && !page.text.contains("PGSQL"));
-    let folder = format!("_t={}&name=Half", browser.csrf);
-    for (path, body) in [
-        ("/mail/folders", folder.as_str()),
-        ("/login", "name=anna%40x.test&password=wrong"),
-    ] {
-        let answer = browser.post(path, body).await;
-        assert_eq!(
-            answer.status,
-            StatusCode::SERVICE_UNAVAILABLE,
-            "{path}: {}",
-            answer.text
-        );
-    }
-    assert_eq!(
-        browser.get("/healthz").await.status,
-        StatusCode::SERVICE_UNAVAILABLE
-    );
-    assert_eq!(
-        browser.get("/login").await.status,
-        StatusCode::SERVICE_UNAVAILABLE
-    );
-    // What comes in at the end of the data is not kept; neither the mailbox nor the sender is told anything final.
-    assert!(say(&mut early, "DATA").await.starts_with("354 "));
-    early.send(b"Subject: too early\r\n\r\n.\r\n").await;
-    assert!(early.reply().await.unwrap()[0].starts_with("451 4.3.0 "));
-    let mut late = Client::to(mx).await.unwrap();
-    late.reply().await.unwrap();
-    say(&mut late, "EHLO client.example").await;
-    say(&mut late, "MAIL FROM:<me@away.example>").await;
-    for to in ["anna", "nobody"] {
-        let answer = say(&mut late, &format!("RCPT TO:<{to}@x.test>")).await;
-        assert!(answer.starts_with("451 4.3.0 "), "{answer}");
-    }
-    let mut submission = Client::to(program.addresses().submissions[0])
-        .await
-        .unwrap();
-    submission.start_tls().await;
-    submission.reply().await.unwrap();
-    say(&mut submission, "EHLO client.example").await;
-    for password in [PASSWORD, "wrong"] {
-        let secret =
-            postamt::format::sasl::encode_base64(format!("\0anna@x.test\0{password}").as_bytes());
-        let answer = say(&mut submission, &format!("AUTH PLAIN {secret}")).await;
-        assert!(answer.starts_with("454 4.7.0 "), "{answer}");
-    }
+    pages_are_away(&browser, &db).await;
+    let mut late = mail_is_away(&program, early).await;
 
     wire.mend();
     let mended = Instant::now();
@@ -160,4 +103,73 @@ async fn s04_the_database_goes_and_comes_back() {
         StatusCode::SEE_OTHER
     );
     program.stop().await;
+}
+
+/// What the pages say while the database is away, and what they do not tell.
+async fn pages_are_away(browser: &Browser, db: &TestDb) {
+    let page = browser.get("/mail/inbox").await;
+    assert_eq!(
+        page.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "{}",
+        page.text
+    );
+    assert_eq!(page.headers["retry-after"], "10");
+    let words = [
+        postamt::i18n::Lang::De.t("error-unavailable"),
+        postamt::i18n::Lang::En.t("error-unavailable"),
+    ];
+    assert!(words.iter().any(|w| page.text.contains(w)), "{}", page.text);
+    assert!(!page.text.contains(&db.url()) && !page.text.contains("PGSQL"));
+    let folder = format!("_t={}&name=Half", browser.csrf);
+    for (path, body) in [
+        ("/mail/folders", folder.as_str()),
+        ("/login", "name=anna%40x.test&password=wrong"),
+    ] {
+        let answer = browser.post(path, body).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{path}: {}",
+            answer.text
+        );
+    }
+    assert_eq!(
+        browser.get("/healthz").await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert_eq!(
+        browser.get("/login").await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+}
+
+/// What mail is told meanwhile; `early` has a recipient already. A connection that goes on.
+async fn mail_is_away(program: &TestServer, mut early: Client) -> Client {
+    let mx = program.addresses().mx[0];
+    // What comes in at the end of the data is not kept; neither the mailbox nor the sender is told anything final.
+    assert!(say(&mut early, "DATA").await.starts_with("354 "));
+    early.send(b"Subject: too early\r\n\r\n.\r\n").await;
+    assert!(early.reply().await.unwrap()[0].starts_with("451 4.3.0 "));
+    let mut late = Client::to(mx).await.unwrap();
+    late.reply().await.unwrap();
+    say(&mut late, "EHLO client.example").await;
+    say(&mut late, "MAIL FROM:<me@away.example>").await;
+    for to in ["anna", "nobody"] {
+        let answer = say(&mut late, &format!("RCPT TO:<{to}@x.test>")).await;
+        assert!(answer.starts_with("451 4.3.0 "), "{answer}");
+    }
+    let mut submission = Client::to(program.addresses().submissions[0])
+        .await
+        .unwrap();
+    submission.start_tls().await;
+    submission.reply().await.unwrap();
+    say(&mut submission, "EHLO client.example").await;
+    for password in [PASSWORD, "wrong"] {
+        let secret =
+            postamt::format::sasl::encode_base64(format!("\0anna@x.test\0{password}").as_bytes());
+        let answer = say(&mut submission, &format!("AUTH PLAIN {secret}")).await;
+        assert!(answer.starts_with("454 4.7.0 "), "{answer}");
+    }
+    late
 }

@@ -1,5 +1,7 @@
 //! Return paths of mail that an alias leads on (`format/srs.rs`), and what is delivered here only once.
 
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use postamt::format::address::Address;
 use postamt::format::srs;
 use postamt::service::accounts::Recipient;
@@ -24,7 +26,11 @@ async fn world(peer: &Peer) -> (World, TestAccount) {
 }
 
 /// Leads a message of `sender` on from team@x.test; what the next host is told as its sender.
-async fn led_on(world: &World, peer: &Peer, sender: &str) -> Address {
+fn led_on<'a>(world: &'a World, peer: &'a Peer, sender: &'a str) -> LocalBoxFuture<'a, Address> {
+    lead_on(world, peer, sender).boxed_local()
+}
+
+async fn lead_on(world: &World, peer: &Peer, sender: &str) -> Address {
     let text = format!(
         "Subject: {:x} from {sender}\r\n\r\nText\r\n",
         rand::random::<u64>()
