@@ -657,3 +657,87 @@ proptest! {
         prop_assert_eq!(&s.section, &section);
     }
 }
+
+/// What commands are made of. An octet below 200 stands for a fragment (the table repeats), any other for itself.
+const FRAGMENTS: &[&str] = &[
+    "a ",
+    " ",
+    "(",
+    ")",
+    "[",
+    "]",
+    "<0.1>",
+    "\"",
+    "\\",
+    "\\Seen",
+    "{3}\r\nabc",
+    "{3+}\r\nabc",
+    "~{1}\r\n\0",
+    "{9}\r\n",
+    "FETCH ",
+    "UID ",
+    "STORE ",
+    "+FLAGS ",
+    "SEARCH ",
+    "SORT ",
+    "THREAD ",
+    "RETURN ",
+    "NOT ",
+    "OR ",
+    "1:*",
+    "$",
+    "*",
+    "%",
+    "BODY",
+    "HEADER.FIELDS",
+    "PEEK",
+    "1.2",
+    "LIST ",
+    "SELECT ",
+    "QRESYNC",
+    "APPEND ",
+    "REPLACE ",
+    "UTF8 ",
+    "NOTIFY ",
+    "SET ",
+    "GETMETADATA ",
+    "SETACL ",
+    "CHARSET ",
+    "utf-8 ",
+    "1-Feb-1994",
+    "\"17-Jul-1996 02:44:25 -0700\"",
+    "&AOQ-",
+    "&",
+    "ü",
+    "NIL",
+    "INBOX",
+    "MODSEQ ",
+    "PARTIAL ",
+    "-1:-2",
+    ",",
+];
+
+#[test]
+fn octets_of_any_kind_are_read_or_refused() {
+    bolero::check!().for_each(|input: &[u8]| {
+        let mut octets = Vec::new();
+        for b in input {
+            if *b < 200 {
+                octets.extend_from_slice(FRAGMENTS[usize::from(*b) % FRAGMENTS.len()].as_bytes());
+            } else {
+                octets.push(*b);
+            }
+        }
+        for utf8 in [false, true] {
+            let limits = Limits {
+                utf8,
+                ..Limits::default()
+            };
+            let _ = parse(input, &limits);
+            let _ = parse(&octets, &limits);
+            if let Some(Ok(head)) = append::start(&octets, &limits) {
+                let _ = append::next(input, &head.first, &limits);
+            }
+        }
+    });
+}
