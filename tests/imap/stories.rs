@@ -1,5 +1,6 @@
 //! Stories of several clients, and the limits of security.md that a dialogue cannot play.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use postamt::model::{Flags, SpecialUse};
@@ -202,9 +203,7 @@ async fn a_large_message_comes_back_octet_for_octet() {
     let mut message =
         String::from("Subject: large\r\nReturn-Path: <x@y.test>\r\nBcc: z@y.test\r\n\r\n");
     for n in 0..40_000 {
-        message.push_str(&format!(
-            "line {n} of a message that takes several chunks\r\n"
-        ));
+        writeln!(message, "line {n} of a message that takes several chunks\r").unwrap();
     }
     client.append("INBOX", "", &message).await.ok();
     client.run("SELECT INBOX").await.ok();

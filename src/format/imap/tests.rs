@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::command::*;
-use super::fetch::*;
-use super::list::*;
-use super::search::*;
+use super::command::{FlagList, Messages, StoreHow};
+use super::fetch::{FetchItem, Section, SectionText, Window};
+use super::list::ListVerb;
+use super::search::{Algorithm, DateKey, Search, SearchKey, SortKey, Which};
 use super::*;
 use crate::model::Flags;
 
@@ -193,8 +193,8 @@ fn fetch_items() {
     );
     assert_eq!(section("BODY[]").section, Section::default());
     assert_eq!(section("BODY[3]").section.write(), b"3");
-    assert_eq!(section("RFC822.HEADER").peek, true);
-    assert_eq!(section("RFC822").peek, false);
+    assert!(section("RFC822.HEADER").peek);
+    assert!(!section("RFC822").peek);
     assert_eq!(items("BODY"), [FetchItem::Body]);
     assert_eq!(
         items("BINARY.SIZE[1.2]"),
