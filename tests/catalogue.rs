@@ -10,7 +10,7 @@ use postamt::store::account::admin::OWNED_TABLES;
 
 /// Tables that belong to the host, not to an account: small, or led by what they are asked for. An `account_id` in them
 /// is a reference that the database follows itself when an account goes.
-const GLOBAL: [&str; 18] = [
+const GLOBAL: [&str; 20] = [
     "account",
     "address",
     "audit_event",

@@ -240,6 +240,7 @@ async fn any_tree_finds_what_reading_would() {
         word.clone().prop_map(|w| header("x-extra", w)),
         Just(header("x-extra", "")),
         (1_u32..45).prop_map(|n| SearchKey::Sequence(SequenceSet::range(1, n))),
+        (1_u32..15).prop_map(|n| SearchKey::Sequence(SequenceSet::of([n, n + 13, n + 26]))),
         (100_u64..160).prop_map(SearchKey::Larger),
     ];
     let tree = leaf.prop_recursive(4, 12, 3, |inner| {

@@ -73,7 +73,7 @@ impl App {
                 folder: run.folder_id,
                 uid_validity: run.uid_validity,
                 uids: Numbered::default(),
-                octets: 0,
+                octets: u64::try_from(run.crlf_bytes).unwrap_or_default(),
                 page: None,
             });
             drop.uids.push(

@@ -60,7 +60,7 @@ macro_rules! rows {
                from t
              returning email_id
          ), x as (
-             insert into email_text (account_id, email_id, header_text, body_text, sent_on, is_cut)
+             insert into email_text (account_id, email_id, header_text, body_text, sent_day, is_cut)
              select $1, e.email_id, $30, $31, $32, $33
                from e
          ), m as (
@@ -260,6 +260,6 @@ fn bind<'q, O>(
         .bind(i32::from(at.flags.has(Flags::FLAGGED)))
         .bind(&email.header_text)
         .bind(&email.body_text)
-        .bind(email.sent_on)
+        .bind(email.sent_day)
         .bind(email.is_text_cut)
 }

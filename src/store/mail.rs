@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 use sqlx::FromRow;
-use time::{Date, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::{Store, Write};
 use crate::error::{Refusal, StoreError};
@@ -51,13 +51,13 @@ pub struct NewEmail {
     /// Hashes of the own Message-ID first, then of References, nearest first.
     pub links: Vec<Vec<u8>>,
     /// Octets that CRLF at every line's end adds to the size.
-    pub crlf_bytes: i32,
+    pub crlf_bytes: i64,
     /// The folded header, a line a field, for IMAP SEARCH.
     pub header_text: String,
     /// The folded text of all parts.
     pub body_text: String,
-    /// The day of the `Date` field in its own zone.
-    pub sent_on: Date,
+    /// The day of the `Date` field in its own zone, in days since 1970-01-01.
+    pub sent_day: i32,
     /// One of the two texts is not whole.
     pub is_text_cut: bool,
 }

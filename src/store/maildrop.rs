@@ -20,8 +20,10 @@ pub struct UidRun {
     pub first_uid: Uid,
     /// How many; 0 stands for an empty folder.
     pub messages: i64,
-    /// Octets of all of them as lines (RFC 1939 11).
+    /// Octets of all of them as stored.
     pub octets: i64,
+    /// Octets that line ends add to the whole folder (RFC 1939 11), the same in every row.
+    pub crlf_bytes: i64,
 }
 
 /// One message of a maildrop.
@@ -43,22 +45,24 @@ impl Store {
         &self,
         account: AccountId,
     ) -> impl Stream<Item = Result<UidRun, StoreError>> + Send + '_ {
-        // The growth by line ends is asked of the few messages that have any (the partial index), not of every one.
+        // What line ends add is summed over the few messages that lack any, not asked of every one.
         sqlx::query_as(
             "select f.folder_id, f.uid_validity,
                     coalesce(r.first_uid, 0) as first_uid,
                     coalesce(r.messages, 0) as messages,
-                    coalesce(r.octets, 0)::bigint as octets
+                    coalesce(r.octets, 0)::bigint as octets,
+                    (select coalesce(sum(e.crlf_bytes), 0)::bigint
+                       from email e
+                       join message m on m.account_id = $1 and m.email_id = e.email_id and m.folder_id = f.folder_id
+                      where e.account_id = $1
+                        and e.crlf_bytes > 0) as crlf_bytes
                from folder f
                left join lateral (
-                    select min(uid) as first_uid, count(*) as messages,
-                           sum(size_bytes + coalesce(crlf_bytes, 0)) as octets
-                      from (select m.uid, m.size_bytes, e.crlf_bytes,
-                                   m.uid - row_number() over (order by m.uid) as gap
-                              from message m
-                              left join email e on e.account_id = $1 and e.email_id = m.email_id and e.crlf_bytes > 0
-                             where m.account_id = $1
-                               and m.folder_id = f.folder_id) placed
+                    select min(uid) as first_uid, count(*) as messages, sum(size_bytes) as octets
+                      from (select uid, size_bytes, uid - row_number() over (order by uid) as gap
+                              from message
+                             where account_id = $1
+                               and folder_id = f.folder_id) placed
                      group by gap) r on true
               where f.account_id = $1
                 and f.special_use = 'inbox'
@@ -81,9 +85,13 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<MaildropRow>, StoreError> {
         Ok(sqlx::query_as(
-            "select m.uid, m.email_id, m.size_bytes, m.size_bytes + coalesce(e.crlf_bytes, 0) as octets
+            "select m.uid, m.email_id, m.size_bytes,
+                    m.size_bytes + coalesce((select e.crlf_bytes
+                                               from email e
+                                              where e.account_id = $1
+                                                and e.email_id = m.email_id
+                                                and e.crlf_bytes > 0), 0) as octets
                from message m
-               left join email e on e.account_id = $1 and e.email_id = m.email_id and e.crlf_bytes > 0
               where m.account_id = $1
                 and m.folder_id = $2
                 and m.uid between $3 and $4

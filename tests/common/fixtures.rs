@@ -249,7 +249,7 @@ pub fn fake_email(letter: &Letter) -> NewEmail {
         crlf_bytes: 0,
         header_text: format!("subject: {base}\n"),
         body_text: String::new(),
-        sent_on: letter.received_at.date(),
+        sent_day: 0,
         is_text_cut: false,
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use super::{Mail, Received};
 use crate::error::Refusal;
@@ -259,7 +259,7 @@ pub(super) fn facts(parsed: &mut mime::Parsed) -> NewEmail {
         crlf_bytes: 0,
         header_text: String::new(),
         body_text: String::new(),
-        sent_on: parsed.header_date.unwrap_or(parsed.sent_at).date(),
+        sent_day: day_number(parsed.header_date.unwrap_or(parsed.sent_at).date()),
         is_text_cut: false,
     }
 }
@@ -318,6 +318,11 @@ impl Facts {
     pub fn read(stored: &serde_json::Value) -> Self {
         Self::deserialize(stored).unwrap_or_default()
     }
+}
+
+/// Days since 1970-01-01.
+pub(in crate::service) fn day_number(day: Date) -> i32 {
+    day.to_julian_day() - OffsetDateTime::UNIX_EPOCH.date().to_julian_day()
 }
 
 /// The key of a Message-ID in `thread_link`: the first 16 octets of its SHA-256.

@@ -305,7 +305,7 @@ impl Drop for SpoolGuard {
 fn prepare(raw: &[u8], now: time::OffsetDateTime) -> (NewEmail, mime::Parsed) {
     let mut parsed = mime::parse(raw, now, now);
     let mut email = super::deliver::facts(&mut parsed);
-    email.crlf_bytes = i32::try_from(lines::crlf_missing(raw)).unwrap_or(i32::MAX);
+    email.crlf_bytes = i64::try_from(lines::crlf_missing(raw)).unwrap_or(i64::MAX);
     let text = mime::FullText::of(raw, &parsed.parts);
     email.header_text = text.header;
     email.body_text = text.body;

@@ -22,6 +22,7 @@ use crate::error::Refusal;
 use crate::format::imap::search::{DateKey, SearchKey, Which};
 use crate::format::mime::{self, FullText, Needle};
 use crate::model::{EmailId, Flags, ModSeq, ThreadId};
+use crate::service::mail::deliver::day_number;
 use crate::store::mailbox_search::{Asked, Bounds, Place, TextsRow};
 
 /// A search of one session.
@@ -140,6 +141,7 @@ impl Mailboxes {
             let Some((place, uid)) = u32::try_from(row.uid.0)
                 .ok()
                 .and_then(|uid| Some((all.binary_search(&uid).ok()?, uid)))
+                .filter(|(place, _)| places.binary_search(place).is_ok())
             else {
                 continue;
             };
@@ -176,7 +178,10 @@ impl Mailboxes {
             .acquire()
             .await
             .map_err(|_| Refusal::Internal("the semaphore is closed"))?;
-        let raw = self.store.body_whole(view.account, row.body_id).await?;
+        let Some(email) = self.store.email(view.account, row.email_id).await? else {
+            return Ok(Vec::new());
+        };
+        let raw = self.store.body_whole(view.account, email.body_id).await?;
         let looks = plan.texts.clone();
         tokio::task::spawn_blocking(move || {
             let now = OffsetDateTime::UNIX_EPOCH;
@@ -202,7 +207,7 @@ struct Plan {
 #[derive(Debug)]
 enum Wish {
     Within(Bounds),
-    Sent(Option<Date>, Option<Date>),
+    Sent(Option<i32>, Option<i32>),
 }
 
 /// A text that is looked for.
@@ -343,7 +348,7 @@ impl Plan {
             SearchKey::Text(text) => self.text(Place::Text, "", text),
             SearchKey::Date(Which::Sent, how, day) => {
                 let (from, before) = days(*how, *day);
-                self.wish(Wish::Sent(from, before))
+                self.wish(Wish::Sent(from.map(day_number), before.map(day_number)))
             }
             other => match bounds(other, question.now) {
                 Some(bounds) => self.wish(Wish::Within(bounds)),
