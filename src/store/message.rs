@@ -11,7 +11,7 @@ use crate::error::StoreError;
 use crate::model::{AccountId, BodyId, EmailId, Flags, FolderId, ModSeq, ThreadId, Uid};
 
 /// Which conversations of a folder a list shows. Conditions combine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ThreadFilter {
     /// With an unread message.
     pub unseen: bool,

@@ -17,7 +17,7 @@ use moka::future::Cache;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
-use crate::model::{AccountId, EmailId};
+use crate::model::{AccountId, EmailId, FolderId, ModSeq};
 use crate::service::changes::Hub;
 use crate::service::notices::{Notice, Notices};
 use crate::store::Store;
@@ -35,6 +35,9 @@ const BUDGET_UNIT: usize = 1024;
 /// Messages whose notes are remembered.
 const NOTES: u64 = 20_000;
 
+/// Lists whose length is remembered.
+const COUNTS: u64 = 20_000;
+
 /// The mail service of one node.
 pub struct Mail {
     config: Arc<Config>,
@@ -45,6 +48,9 @@ pub struct Mail {
     budget: Arc<Semaphore>,
     /// What bodies hold, by message. Messages do not change, so it cannot be out of date.
     notes: Cache<(AccountId, EmailId), pictures::BodyNotes>,
+    /// How many conversations a list has, and the account's change number at which that was so. While the number is the
+    /// same, so is the count.
+    counts: Cache<(AccountId, FolderId, ThreadFilter), (ModSeq, i64)>,
 }
 
 impl Mail {
@@ -59,6 +65,7 @@ impl Mail {
             notices,
             budget: Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS))),
             notes: Cache::new(NOTES),
+            counts: Cache::new(COUNTS),
         }
     }
 

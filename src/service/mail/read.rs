@@ -73,7 +73,7 @@ impl Mail {
             self.store.folder(account, folder),
             self.store
                 .thread_window_by(account, folder, filter, order, window, limit),
-            self.store.thread_count(account, folder, filter),
+            self.count(account, folder, filter, upto),
         )?;
         Ok(ThreadPage {
             upto,
@@ -81,6 +81,25 @@ impl Mail {
             total: Some(total),
             rows,
         })
+    }
+
+    /// Counting 100,000 rows takes longer than the page. Read before the rows, `upto` never names a later state than was counted.
+    async fn count(
+        &self,
+        account: AccountId,
+        folder: FolderId,
+        filter: ThreadFilter,
+        upto: ModSeq,
+    ) -> Result<i64, StoreError> {
+        let key = (account, folder, filter);
+        if let Some((at, count)) = self.counts.get(&key).await
+            && at == upto
+        {
+            return Ok(count);
+        }
+        let count = self.store.thread_count(account, folder, filter).await?;
+        self.counts.insert(key, (upto, count)).await;
+        Ok(count)
     }
 
     /// The same without counting the whole list: a further window of a page that knows how long it is.
