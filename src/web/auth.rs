@@ -52,6 +52,12 @@ pub fn session_layer(app: &App) -> SessionManagerLayer<DbSessions> {
         .with_expiry(Expiry::OnSessionEnd)
 }
 
+/// How long the cookie of somebody lives who asked to stay signed in.
+pub fn stay(app: &App) -> Expiry {
+    let days = app.config.web.session_stay;
+    Expiry::OnInactivity(Duration::try_from(days).unwrap_or(Duration::days(30)))
+}
+
 /// Finds out who asks and puts it into the request.
 pub async fn recognise(
     State(app): State<App>,
@@ -328,10 +334,7 @@ async fn enter(
     put(session, SOURCE, attempt.source.to_string()).await?;
     put(session, USER_AGENT, attempt.client.to_owned()).await?;
     if stays {
-        let days = app.config.web.session_stay;
-        session.set_expiry(Some(Expiry::OnInactivity(
-            Duration::try_from(days).unwrap_or(Duration::days(30)),
-        )));
+        session.set_expiry(Some(stay(app)));
     }
     let to = if who.must_change {
         "/password/first".to_owned()

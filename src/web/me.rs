@@ -12,9 +12,11 @@ use chrono_tz::Tz;
 use time::OffsetDateTime;
 use tower_sessions::Session;
 
+use super::auth;
 use super::error::WebError;
 use super::mail::view::Ctx;
 use super::page::{Area, Client, Layout, Look, Module, Quota, Toast, Who};
+use super::session_store::STAYS;
 use crate::error::Refusal;
 use crate::i18n::Lang;
 use crate::i18n::dates::Dates;
@@ -154,8 +156,23 @@ impl Me {
             layout.outbox = self.app.outgoing.outbox_count(self.account).await?;
         }
         layout.banners.extend(layout.quota.banner(self.lang));
-        layout.toast = self.session.remove(FLASH).await.ok().flatten();
+        layout.toast = self.take_flash().await;
         Ok(layout)
+    }
+
+    /// Removing marks the session as changed even where nothing was: then every page would write it.
+    async fn take_flash(&self) -> Option<Toast> {
+        let toast = self.session.get(FLASH).await.ok().flatten()?;
+        self.session.remove_value(FLASH).await.ok();
+        self.keep_cookie().await;
+        Some(toast)
+    }
+
+    /// A changed session sends its cookie again; one that stays must not shrink to the browser's own session.
+    async fn keep_cookie(&self) {
+        if let Ok(Some(true)) = self.session.get::<bool>(STAYS).await {
+            self.session.set_expiry(Some(auth::stay(&self.app)));
+        }
     }
 
     /// What the next page shall say, after a redirect.
@@ -166,7 +183,9 @@ impl Me {
         self.session
             .insert(FLASH, toast)
             .await
-            .map_err(|_| Refusal::Internal("session").into())
+            .map_err(|_| Refusal::Internal("session"))?;
+        self.keep_cookie().await;
+        Ok(())
     }
 }
 

@@ -121,6 +121,11 @@ impl Fields {
 impl Browser {
     /// Makes `name@x.test` and signs in.
     pub async fn sign_in(world: &World, address: &str) -> Self {
+        Self::sign_in_with(world, address, "").await
+    }
+
+    /// The same with more fields in the form, such as `&stays=1`.
+    pub async fn sign_in_with(world: &World, address: &str, more: &str) -> Self {
         let account = world.account(address, Role::User).await;
         let mut browser = Self {
             router: postamt::web::router(world.app.clone()),
@@ -132,7 +137,7 @@ impl Browser {
         browser.take_cookie(&form);
         let token = value_of(&form.text(), "_t");
         let body = format!(
-            "_t={token}&name={address}&password={}",
+            "_t={token}&name={address}&password={}{more}",
             postamt::web::query_escape(PASSWORD)
         );
         let kind = "application/x-www-form-urlencoded";

@@ -10,3 +10,4 @@ mod later;
 mod list;
 mod outbox;
 mod pictures;
+mod session;
