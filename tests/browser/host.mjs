@@ -3,6 +3,7 @@
 // const host = await startHost();   host.url, host.run("account", "add", …), host.deliver({…}), host.sink, await host.stop()
 import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -53,12 +54,27 @@ async function startSink() {
   return { mails, port: server.address().port, stop: () => server.close() };
 }
 
+/// A newsletter's web server: one picture, and who asked for it.
+async function startPictures() {
+  // 40 x 30 pixels of one colour.
+  const png = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAACgAAAAeCAIAAADRv8uKAAAAK0lEQVR42u3NMQ0AAAgDsElBKtKQhgw4mvRvqudExGKxWCwWi8VisVj8N14LnHJb0DLSlQAAAABJRU5ErkJggg==", "base64");
+  const asked = [];
+  const server = http.createServer((request, response) => {
+    asked.push(request.headers);
+    response.writeHead(200, { "Content-Type": "image/png" }).end(png);
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address();
+  return { asked, port, url: `http://127.0.0.1:${port}/bild.png`, stop: () => server.close() };
+}
+
 export async function startHost() {
   const data = mkdtempSync(path.join(tmpdir(), "postamt-browser-"));
   // Started by root, the database runs as another user, who must be able to enter.
   chmodSync(data, 0o711);
   const [https, http, mx, submission, submissions, metrics] = await freePorts(6);
   const sink = await startSink();
+  const pictures = await startPictures();
   const config = path.join(data, "postamt.toml");
   writeFileSync(config, `
 [server]
@@ -73,6 +89,8 @@ listen = ["127.0.0.1:${submission}"]
 listen_tls = ["127.0.0.1:${submissions}"]
 [metrics]
 listen = ["127.0.0.1:${metrics}"]
+[fetch]
+allow = ["127.0.0.1:${pictures.port}"]
 [queue.routes."*"]
 host = "127.0.0.1:${sink.port}"
 `);
@@ -83,6 +101,7 @@ host = "127.0.0.1:${sink.port}"
   const host = {
     url,
     sink,
+    pictures,
     run: (...args) => execFileSync(program, [...args, "--config", config], { cwd: root, encoding: "utf8" }),
     account: (address, password, ...more) => execFileSync(program, ["account", "add", address, "--password-stdin", "--config", config, ...more], { cwd: root, input: `${password}\n`, encoding: "utf8" }),
     deliver: (mail) => deliver(mx, mail),
@@ -90,12 +109,14 @@ host = "127.0.0.1:${sink.port}"
       child.kill("SIGTERM");
       await new Promise((done) => { if (child.exitCode !== null) done(); else child.on("exit", done); });
       sink.stop();
+      pictures.stop();
       rmSync(data, { recursive: true, force: true });
     },
   };
   for (let n = 0; ; n++) {
     if (child.exitCode !== null || n > 600) {
       sink.stop();
+      pictures.stop();
       child.kill("SIGKILL");
       throw new Error(`the host did not start:\n${log}`);
     }

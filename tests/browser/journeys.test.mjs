@@ -85,6 +85,38 @@ test("mail appears by itself, is read, archived and brought back", async () => {
   await context.close();
 });
 
+test("a remote picture appears after consent, and its sender's without asking", async () => {
+  const { page, context, troubles } = await openPage(browser);
+  const letter = { to: "jana@demo.test", from: "news@laden.test", body: `<p>Neu im Laden</p><img src="${host.pictures.url}" width="40" height="30" alt="Bild">`, headers: "Content-Type: text/html; charset=utf-8\r\n" };
+  await host.deliver({ ...letter, subject: "Erster Brief" });
+  await signIn(page, host, "jana@demo.test", OWN);
+  await page.locator(".row", { hasText: "Erster Brief" }).locator("a.open").click();
+  const frame = page.frameLocator("iframe.mailbody");
+  await frame.getByText("Neu im Laden").waitFor();
+  assert.equal(await frame.locator("img").count(), 0);
+  assert.equal(host.pictures.asked.length, 0, "nothing is fetched before");
+  await page.locator(".msg .ban").getByRole("button", { name: "Anzeigen" }).click();
+  await frame.locator("img").waitFor();
+  await frame.locator("img").evaluate((img) => img.decode());
+  assert.equal(await frame.locator("img").evaluate((img) => img.naturalWidth), 40);
+  assert.equal(await page.locator(".msg .ban").getByRole("button", { name: "Anzeigen" }).count(), 0);
+  assert.equal(host.pictures.asked[0].referer, undefined);
+  assert.equal(host.pictures.asked[0].cookie, undefined);
+  await accessible(page, "reader with a picture");
+
+  await page.goto(`${host.url}/mail/inbox`);
+  await page.locator(".row", { hasText: "Erster Brief" }).locator("a.open").click();
+  await page.locator(".msg .ban").getByRole("button", { name: /immer/ }).click();
+  await frame.locator("img").waitFor();
+  await host.deliver({ ...letter, subject: "Zweiter Brief" });
+  await page.locator(".row", { hasText: "Zweiter Brief" }).locator("a.open").click();
+  await page.locator("#reader h1", { hasText: "Zweiter Brief" }).waitFor();
+  await frame.locator("img").waitFor();
+  await frame.locator("img").evaluate((img) => img.decode());
+  assert.deepEqual(troubles, []);
+  await context.close();
+});
+
 test("a reply with a file leaves for the other host, and sending can be taken back", async () => {
   const { page, context, troubles } = await openPage(browser);
   await signIn(page, host, "jana@demo.test", OWN);
