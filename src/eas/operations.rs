@@ -92,27 +92,24 @@ async fn fetch(
     };
     let mark = out.mark();
     out.open(o::FETCH);
-    match item(call, out, asked, (id.as_deref(), long_id.as_deref())).await {
-        Ok(()) => {}
-        Err(refusal) => {
-            let status = match &refusal {
-                Refusal::NoMessage | Refusal::NoFolder => 6,
-                Refusal::TooLarge { .. } => 11,
-                Refusal::Invalid(_) => 2,
-                _ if Fault::of(&refusal) == 111 => return Err(refusal.into()),
-                _ => 14,
-            };
-            out.rewind(mark);
-            out.element(o::FETCH, |out| {
-                out.value(o::STATUS, status);
-                if let Some(id) = &long_id {
-                    out.text(search::LONG_ID, id);
-                } else {
-                    names(out, asked, &[a::COLLECTION_ID, a::SERVER_ID]);
-                }
-            });
-            return Ok(());
-        }
+    if let Err(refusal) = item(call, out, asked, (id.as_deref(), long_id.as_deref())).await {
+        let status = match &refusal {
+            Refusal::NoMessage | Refusal::NoFolder => 6,
+            Refusal::TooLarge { .. } => 11,
+            Refusal::Invalid(_) => 2,
+            _ if Fault::of(&refusal) == 111 => return Err(refusal.into()),
+            _ => 14,
+        };
+        out.rewind(mark);
+        out.element(o::FETCH, |out| {
+            out.value(o::STATUS, status);
+            if let Some(id) = &long_id {
+                out.text(search::LONG_ID, id);
+            } else {
+                names(out, asked, &[a::COLLECTION_ID, a::SERVER_ID]);
+            }
+        });
+        return Ok(());
     }
     out.close();
     Ok(())
@@ -187,13 +184,13 @@ async fn file(
     let (content_type, bytes) = found;
     let range = match asked.at(&[o::OPTIONS, o::RANGE]) {
         None => None,
-        Some(range) => match range_of(&range.text(), bytes.len()) {
-            Some(range) => Some(range),
-            None => {
+        Some(range) => {
+            let Some(range) = range_of(&range.text(), bytes.len()) else {
                 refused(out, 8);
                 return Ok(());
-            }
-        },
+            };
+            Some(range)
+        }
     };
     let (from, to) = range.unwrap_or((0, bytes.len()));
     let piece = bytes.get(from..to).unwrap_or_default();

@@ -78,6 +78,10 @@ impl Devices {
     ///
     /// # Errors
     /// [`SendFault`].
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one commit, read whole, and what it needs"
+    )]
     pub async fn send(
         &self,
         app: &App,
@@ -287,6 +291,7 @@ async fn own_header(
 }
 
 /// The device's words, the original's below them, the device's files, and with a forward the original's files.
+#[expect(clippy::too_many_lines, reason = "one message from top to bottom")]
 async fn put_together(
     app: &App,
     account: &AccountRow,
@@ -402,9 +407,9 @@ async fn put_together(
     {
         let file = file(part, raw(part));
         if part.is_attachment {
-            out.attachments.push(file)
+            out.attachments.push(file);
         } else {
-            out.inline.push(file)
+            out.inline.push(file);
         }
     }
     let parts = Mail::parts(&original.parts)?;
@@ -427,9 +432,9 @@ async fn put_together(
                 .bytes;
             let file = file(part, bytes);
             if part.is_attachment {
-                out.attachments.push(file)
+                out.attachments.push(file);
             } else {
-                out.inline.push(file)
+                out.inline.push(file);
             }
         }
     }
