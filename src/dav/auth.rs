@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_account_cannot_take_every_place() {
         let busy = Busy::new(2);
         let first = busy.enter(AccountId(1)).await.unwrap();
