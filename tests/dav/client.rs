@@ -285,7 +285,7 @@ impl Dav<'_> {
         .await
     }
 
-    /// `sync-collection` with ETags, empty token for the first.
+    /// `sync-collection` with entity tags, empty token for the first.
     pub async fn sync(&self, path: &str, token: &str, limit: Option<usize>) -> Answer {
         let limit = limit.map_or(String::new(), |n| {
             format!("<D:limit><D:nresults>{n}</D:nresults></D:limit>")

@@ -142,6 +142,7 @@ async fn objects_are_copied_and_moved() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 async fn each_broken_rule_has_its_name() {
     let world = World::new().await;
     let anna = world.anna();

@@ -149,7 +149,7 @@ async fn a_token_that_is_not_ours_or_too_old_is_refused_by_name() {
     assert_eq!(home.condition(), "supported-report");
 }
 
-/// A client that knows names and ETags from tokens alone.
+/// A client that knows names and entity tags from tokens alone.
 struct Mirror {
     token: String,
     items: BTreeMap<String, String>,
