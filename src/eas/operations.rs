@@ -142,12 +142,11 @@ async fn item(
         .await?;
     let row = rows.first().ok_or(Refusal::NoMessage)?;
     out.value(o::STATUS, 1);
-    match long_id {
-        Some(id) => out.text(search::LONG_ID, id),
-        None => {
-            out.text(a::COLLECTION_ID, &folder.to_string());
-            out.text(a::SERVER_ID, &email::server_id(folder, uid));
-        }
+    if let Some(id) = long_id {
+        out.text(search::LONG_ID, id);
+    } else {
+        out.text(a::COLLECTION_ID, &folder.to_string());
+        out.text(a::SERVER_ID, &email::server_id(folder, uid));
     }
     out.text(a::CLASS, "Email");
     out.open(o::PROPERTIES);

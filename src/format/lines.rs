@@ -156,7 +156,7 @@ pub fn crlf_missing(message: &[u8]) -> usize {
 }
 
 fn lone_crs(line: &[u8]) -> usize {
-    line.iter().filter(|octet| **octet == b'\r').count()
+    memchr::memchr_iter(b'\r', line).count()
 }
 
 #[cfg(test)]

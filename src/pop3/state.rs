@@ -146,7 +146,7 @@ impl State {
             Ok(command) if !self.has_tls => self.in_clear(&command),
             Ok(command) => match &self.phase {
                 Phase::Authorization(_) => self.authorize(command),
-                Phase::Transaction(_) => self.transact(command),
+                Phase::Transaction(_) => self.transact(&command),
             },
         }
     }
@@ -279,7 +279,7 @@ impl State {
     }
 
     /// TRANSACTION.
-    fn transact(&mut self, command: Command) -> Action {
+    fn transact(&mut self, command: &Command) -> Action {
         let Phase::Transaction(marks) = &mut self.phase else {
             return self.wrong(reply::not_now("Sign in first"));
         };
@@ -288,7 +288,7 @@ impl State {
             Mark::Set => Action::Reply(reply::marked_already()),
             Mark::Beyond => Action::Reply(reply::no_such_message()),
         };
-        match command {
+        match *command {
             Command::Stat => Action::Stat,
             Command::List(None) => Action::Sizes,
             Command::List(Some(number)) => asked(number, Action::Size(number)),

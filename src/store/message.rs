@@ -286,6 +286,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one statement and the orders it knows"
+    )]
     pub async fn thread_window_by(
         &self,
         account: AccountId,

@@ -6,6 +6,7 @@ use postamt::format::recur::{BusyKind, Window};
 use postamt::model::{AccountId, CollectionKind, ItemId};
 use postamt::service::App;
 use postamt::service::items::{At, FullItem, Grantee, Level, Precondition};
+use postamt::store::item_read::ItemFilter;
 use time::macros::datetime;
 
 use crate::store::{World, event};
@@ -46,7 +47,7 @@ impl Office {
             .world
             .app
             .items
-            .scan(at, &Default::default(), ItemId(0), 10)
+            .scan(at, &ItemFilter::default(), ItemId(0), 10)
             .await
             .unwrap();
         assert!(all.len() <= 1);
@@ -117,7 +118,7 @@ async fn an_invitation_its_answer_its_update_and_its_end() {
     let other: String = other
         .split_inclusive("\r\n")
         .filter(|l| {
-            !l.contains("bob@x.test") && !l.starts_with(" mailto:bob") && !l.starts_with(" ")
+            !l.contains("bob@x.test") && !l.starts_with(" mailto:bob") && !l.starts_with(' ')
         })
         .collect();
     let other = other.replace(

@@ -168,7 +168,11 @@ async fn a_uid_stands_once_in_a_collection_and_the_answer_says_where() {
     world.db.assert_adds_up(anna).await;
 }
 
+/// A bad object, and whether its fault is the right one.
+type Case<F> = (String, fn(&F) -> bool);
+
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table, read whole")]
 async fn bad_objects_are_refused_by_name_and_nothing_changes() {
     let world = World::new().await;
     let anna = world.account("anna@x.test").await;
@@ -183,7 +187,7 @@ async fn bad_objects_are_refused_by_name_and_nothing_changes() {
         "END:X\r\n".repeat(40)
     );
     let folded_nested = format!("BEGIN:VCALENDAR\r\n{}", "BEG\r\n IN:X\r\n".repeat(20_000));
-    let calendar: Vec<(String, fn(&Fault) -> bool)> = vec![
+    let calendar: Vec<Case<Fault>> = vec![
         (String::new(), |f| matches!(f, Fault::Syntax(_))),
         ("hello".to_owned(), |f| matches!(f, Fault::Syntax(_))),
         (event("1", good).replace("END:VEVENT\r\n", ""), |f| {
@@ -297,7 +301,7 @@ async fn bad_objects_are_refused_by_name_and_nothing_changes() {
             other => panic!("{other:?} for {}", &text[..text.len().min(300)]),
         }
     }
-    let cards: Vec<(String, fn(&CardFault) -> bool)> = vec![
+    let cards: Vec<Case<CardFault>> = vec![
         ("hello".to_owned(), |f| matches!(f, CardFault::Syntax(_))),
         (card("1", "A").repeat(2), |f| {
             matches!(f, CardFault::Syntax(_))

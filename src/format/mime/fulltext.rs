@@ -161,7 +161,7 @@ impl Gathered {
     fn fields(&mut self, raw: &[u8], start: usize) {
         for field in header_block(raw, start).fields {
             let name = String::from_utf8_lossy(field.name(raw)).to_ascii_lowercase();
-            let name: String = name.chars().filter(|c| c.is_ascii_graphic()).collect();
+            let name: String = name.chars().filter(char::is_ascii_graphic).collect();
             let value = words::unstructured(field.value(raw));
             self.named(&name, &value);
             if self.is_cut {

@@ -9,6 +9,9 @@ use crate::model::{AccountId, CollectionKind};
 use crate::service::App;
 use crate::service::items::{Denied, Precondition};
 
+/// A note: name, title, text.
+type Note = (&'static str, &'static str, &'static str);
+
 /// An event or task: days from today, lines of its own.
 struct Entry {
     name: &'static str,
@@ -211,7 +214,7 @@ const TOBIAS_TASKS: [Entry; 2] = [
         &["DUE;TZID=Europe/Berlin:{}T180000", "PRIORITY:5"],
     ),
 ];
-const JANAS_NOTES: [(&str, &str, &str); 2] = [
+const JANAS_NOTES: [Note; 2] = [
     (
         "wlan",
         "Gäste-WLAN",
@@ -223,7 +226,7 @@ const JANAS_NOTES: [(&str, &str, &str); 2] = [
         "Holzboden\nGroße Fotos statt Prospekte\nKaffee vom Rad",
     ),
 ];
-const TOBIAS_NOTES: [(&str, &str, &str); 1] = [(
+const TOBIAS_NOTES: [Note; 1] = [(
     "packing",
     "Packing list",
     "Charger\nSunscreen\nBook\nPassport!",
@@ -281,14 +284,13 @@ pub(super) async fn fill(
     now: OffsetDateTime,
 ) -> Result<usize, Refusal> {
     let mut put = 0;
-    let (events, tasks, notes): (&[Entry], &[Entry], &[(&str, &str, &str)]) =
-        if person.address == JANA.address {
-            (&JANAS_EVENTS, &JANAS_TASKS, &JANAS_NOTES)
-        } else if person.address == TOBIAS.address {
-            (&TOBIAS_EVENTS, &TOBIAS_TASKS, &TOBIAS_NOTES)
-        } else {
-            return Ok(0);
-        };
+    let (events, tasks, notes): (&[Entry], &[Entry], &[Note]) = if person.address == JANA.address {
+        (&JANAS_EVENTS, &JANAS_TASKS, &JANAS_NOTES)
+    } else if person.address == TOBIAS.address {
+        (&TOBIAS_EVENTS, &TOBIAS_TASKS, &TOBIAS_NOTES)
+    } else {
+        return Ok(0);
+    };
     for (kind, component, entries) in [
         (CollectionKind::Calendar, "VEVENT", events),
         (CollectionKind::Tasks, "VTODO", tasks),

@@ -231,6 +231,7 @@ impl Drafts<'_> {
     }
 
     /// The one commit. None: the draft is not open any more.
+    #[expect(clippy::too_many_lines, reason = "one commit, read whole")]
     async fn commit_send(
         &self,
         account: AccountId,

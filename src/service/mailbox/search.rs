@@ -153,12 +153,11 @@ impl Mailboxes {
                     .collect(),
                 None => vec![None; asked.len()],
             };
-            let fits = match tree.fits(&at, Some(&known)) {
-                Some(fits) => fits,
-                None => {
-                    let known = self.read_whole(view, plan, &row).await?;
-                    tree.fits(&at, Some(&known)).unwrap_or(false)
-                }
+            let fits = if let Some(fits) = tree.fits(&at, Some(&known)) {
+                fits
+            } else {
+                let known = self.read_whole(view, plan, &row).await?;
+                tree.fits(&at, Some(&known)).unwrap_or(false)
             };
             if fits {
                 found.push(uid);

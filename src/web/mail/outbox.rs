@@ -50,7 +50,7 @@ pub async fn outbox(me: Me) -> Page {
     let column = column_of(&c, &folders, "outbox", &layout);
     let found = me.app.outgoing.outbox(me.account).await?;
     let page = OutboxPage {
-        lines: found.into_iter().map(|one| line(&c, one)).collect(),
+        lines: found.into_iter().map(|one| line(&c, &one)).collect(),
         layout,
         c,
         column,
@@ -58,7 +58,7 @@ pub async fn outbox(me: Me) -> Page {
     Ok(Html(page.render()?).into_response())
 }
 
-fn line(c: &Ctx, one: OnItsWay) -> Line {
+fn line(c: &Ctx, one: &OnItsWay) -> Line {
     let names = |all: &[String]| {
         let shown: Vec<String> = all.iter().map(|a| visible(a)).collect();
         shown.join(", ")

@@ -6,7 +6,7 @@ use crate::format::ical::Limits;
 const NOW: OffsetDateTime = datetime!(2026-05-01 12:00 UTC);
 
 fn calendar(parts: &[&str]) -> String {
-    let body: String = parts
+    let body: Vec<String> = parts
         .iter()
         .map(|p| {
             format!(
@@ -15,6 +15,7 @@ fn calendar(parts: &[&str]) -> String {
             )
         })
         .collect();
+    let body = body.concat();
     format!("BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{body}END:VCALENDAR\r\n")
 }
 
