@@ -121,7 +121,7 @@ impl Dialogue {
 /// Plays a dialogue; what went wrong, a panic included, comes back as a sentence.
 async fn guarded(dialogue: Dialogue, server: Arc<Server>) -> Option<String> {
     let name = dialogue.name.clone();
-    let played = tokio::spawn(async move { play(&dialogue, &server).await }).await;
+    let played = tokio::spawn(async move { Box::pin(play(&dialogue, &server)).await }).await;
     match played {
         Ok(Ok(())) => None,
         Ok(Err(why)) => Some(format!("{name}.txt: {why}")),

@@ -9,7 +9,7 @@ use postamt::net::outbound::{Demand, connector};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where and how to deliver.
 #[derive(Debug, Clone)]

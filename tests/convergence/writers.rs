@@ -125,6 +125,7 @@ impl Writer {
             add_keywords: vec![format!("k{}", self.rng.random_range(0..3))],
             remove_keywords: vec![format!("k{}", self.rng.random_range(0..3))],
             unchanged_since,
+            ..FlagEdit::default()
         };
         let mut w = self.write().await?;
         w.set_flags(folder, &uids, &edit).await?;

@@ -49,7 +49,7 @@ async fn letters(
 ) -> Vec<String> {
     let mail = &world.server.app().mail;
     let folder = mail.special_folder(account, special).await.unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let ids: Vec<postamt::model::EmailId> = sqlx::query_scalar(
             "select email_id from message where account_id = $1 and folder_id = $2 order by uid",

@@ -437,7 +437,7 @@ async fn mistake_6_control_characters_in_a_message_hold_nothing_up() {
     let client = Client::filled(&phone, inbox).await;
     assert_eq!(client.items.len(), 2);
     for item in client.items.values() {
-        assert!(!item.subject.chars().any(|c| c.is_control()), "{item:?}");
+        assert!(!item.subject.chars().any(char::is_control), "{item:?}");
     }
 }
 

@@ -215,4 +215,4 @@ pub fn soon() -> Instant {
     Instant::now() + PATIENCE
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);

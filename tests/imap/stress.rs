@@ -110,7 +110,7 @@ impl Session {
             client: Client::signed_in(server, user).await,
             random: StdRng::seed_from_u64(seed),
             folder: FOLDERS[0],
-            qresync: seed % 2 == 0,
+            qresync: seed.is_multiple_of(2),
             removes,
             messages: Vec::new(),
             appended,

@@ -231,7 +231,7 @@ impl Player<'_> {
             "@letters" => {
                 self.world
                     .letters(self.account, what.parse().unwrap())
-                    .await
+                    .await;
             }
             "@mail" => {
                 let message = self.expand(what, &[]);

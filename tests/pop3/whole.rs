@@ -226,7 +226,8 @@ async fn a_large_mailbox_is_emptied_in_bites() {
     assert!(ids[1_199].starts_with("1200 ") && ids[1_199].ends_with(".1200"));
     let modseq = "select modseq from account where account_id = $1";
     let before = world.db.number(modseq, anna).await;
-    let all: String = (1..=1_200).map(|n| format!("DELE {n}\r\n")).collect();
+    let all: Vec<String> = (1..=1_200).map(|n| format!("DELE {n}\r\n")).collect();
+    let all = all.concat();
     client.send(all.as_bytes()).await;
     for _ in 0..1_200 {
         assert_eq!(client.line().await, "+OK Marked as deleted");

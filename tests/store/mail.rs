@@ -646,6 +646,7 @@ async fn list_windows_page_in_order_and_filter() {
         starred: true,
         attachment: true,
         unseen: true,
+        ..ThreadFilter::default()
     };
     assert_eq!(uids(&window(both, Window::Top, 50).await.unwrap()), [4]);
     assert_eq!(db.store.thread_count(anna.id, inbox, all).await.unwrap(), 7);

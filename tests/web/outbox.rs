@@ -171,7 +171,7 @@ async fn pages_hear_of_drafts_and_of_what_becomes_of_a_message() {
     let upto = world.app.changes_upto(anna.account).await.unwrap().0;
     let transport = Arc::new(SmtpTransport::new(&world.app.config));
     let worker = Worker::new(world.app.clone(), transport, Arc::new(Nothing));
-    worker.ahead(Duration::from_secs(60)).drain().await.unwrap();
+    worker.ahead(Duration::from_mins(1)).drain().await.unwrap();
     assert_eq!(states(&anna, upto).await, ["failed"]);
     let page = anna.get("/mail/outbox").await.text();
     assert!(
