@@ -88,10 +88,10 @@ impl Shape {
             None if self.prefix().trim_end_matches('/') == path => "",
             None => return None,
         };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.is_empty() {
             return Some(Place::Root);
         }
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
         let names: Vec<String> = rest.split('/').map(decode).collect::<Option<_>>()?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         match self {

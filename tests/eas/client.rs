@@ -300,6 +300,18 @@ impl World {
         .execute(&self.server.db.pool)
         .await
         .unwrap();
+        // The list of conversations keeps the newest date; what made the message older has to tell it.
+        sqlx::query(
+            "update folder_thread t set newest_at = n.received_at, newest_uid = n.uid
+               from (select distinct on (folder_id, thread_id) folder_id, thread_id, received_at, uid
+                       from message where account_id = $1
+                      order by folder_id, thread_id, received_at desc, uid desc) n
+              where t.account_id = $1 and t.folder_id = n.folder_id and t.thread_id = n.thread_id",
+        )
+        .bind(self.anna)
+        .execute(&self.server.db.pool)
+        .await
+        .unwrap();
     }
 
     /// What another door does to messages of a folder.

@@ -458,7 +458,8 @@ impl Places {
             bits: vec![0; len.div_ceil(64)],
         };
         for number in numbers {
-            if let Some(at) = number.checked_sub(1).and_then(|n| usize::try_from(n).ok()) {
+            let at = number.checked_sub(1).and_then(|n| usize::try_from(n).ok());
+            if let Some(at) = at.filter(|at| *at < len) {
                 places.add(at);
             }
         }
