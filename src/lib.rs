@@ -6,7 +6,7 @@
 //! # The house
 //!
 //! ```text
-//! front doors   smtp   imap   pop3   web   dav   (eas follows)   bytes <-> ONE call; own replies, own limits
+//! front doors   smtp   imap   pop3   web   dav   eas   bytes <-> ONE call; own replies, own limits
 //!                   \   |
 //! offices        service    accounts mail outgoing changes   what is true at every door
 //!                   |   \___ format (mime, html, query ...)   pure: bytes <-> values, no I/O
@@ -72,6 +72,8 @@
 //!
 //! * `spool` is keyed by a random number, not a UUID; nothing else ever refers to it.
 //! * A delivery asks for "the inbox", not for a folder id: finding the id first was a round trip of its own.
+//! * A small message for one account is one statement, not a draft, a lock, a write and a commit: on a fast disk the exchanges
+//!   cost more than the work. It takes the lock only while the change number is the one it saw, else it goes the long way.
 //! * The tables that a delivery writes bear no foreign key to `account`: the check would take a share lock on the very row that
 //!   the write path locks, before it does. Deleting an account names its tables; a test holds the list.
 //! * Lexemes are made in Rust and stored with `array_to_tsvector`, the field in front of the word (`f:` from, `s:` subject), so
